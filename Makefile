@@ -1,0 +1,57 @@
+# Each target is a line or two of uv. `make check` is what CI runs.
+.DEFAULT_GOAL := help
+EXPORT := uv export --frozen --quiet --no-emit-project --no-header --no-annotate
+
+.PHONY: help setup run up demo test test-all lint fix types rooms check lock upgrade secrets
+
+help: ## Shows this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Installs the project and its tools into .venv
+	uv sync
+
+up: ## Starts Temporal, Postgres, Valkey and a worker on this machine, until Ctrl-C
+	uv run casekeeper up
+
+demo: ## Runs two cases on real servers and shows what happened
+	uv run casekeeper demo
+
+run: ## Runs any command: make run ARGS="show case_8842"
+	uv run casekeeper $(ARGS)
+
+test: ## Runs the tests but the slow ones
+	uv run pytest -m "not e2e"
+
+test-all: ## Runs all tests
+	uv run pytest
+
+lint: ## Checks style and format
+	uv run ruff check
+	uv run ruff format --check
+
+fix: ## Repairs what a tool can repair
+	uv run ruff check --fix
+	uv run ruff format
+
+types: ## Checks the types, with two checkers
+	uv run pyright
+	uv run mypy
+
+rooms: ## Checks that imports point down only
+	uv run lint-imports
+
+check: lint types rooms test-all ## Everything that CI checks
+
+lock: ## Writes the pins and the lock files again, after a change of dependencies
+	deploy/pins.py --clear
+	uv lock $(LOCK_FLAGS)
+	$(EXPORT) --no-dev --output-file requirements.lock
+	$(EXPORT) --only-group build --output-file deploy/build.lock
+	deploy/pins.py
+	uv sync
+
+upgrade: ## Like lock, but takes the newest of what we do not pin ourselves
+	$(MAKE) lock LOCK_FLAGS=--upgrade
+
+secrets: ## Writes new passwords for docker-compose.yml, once
+	@umask 077; set -C; mkdir -p .casekeeper; uv run python -c 'import re, secrets; print(re.sub(r"(?m)=$$", lambda _: "=" + secrets.token_hex(24), open("deploy/env.example").read()), end="")' > .casekeeper/compose.env

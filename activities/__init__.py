@@ -1,0 +1,1 @@
+"""Effects, thin: call a port, translate the error, return a typed result."""

@@ -1,0 +1,22 @@
+"""The billing agent: which charges are one too many, by the provider's records?"""
+
+from typing import ClassVar
+
+from activities.agents.base import Agent, Assignment, Finding
+from cases.billing import BillingSection, examine_charges
+from cases.sections import Section
+from cases.understanding import Topic
+
+
+class BillingAgent(Agent[BillingSection]):
+    section: ClassVar[type[Section]] = BillingSection
+    summary: ClassVar[str] = "Look through the customer's charges for duplicates"
+    topic: ClassVar[str | None] = Topic.BILLING
+
+    async def process(self, assignment: Assignment) -> Finding[BillingSection]:
+        """Examine this customer's charges; what the customer claims is no evidence."""
+        customer = assignment.case.customer_id
+        if await self.tools.accounts.find(customer) is None:
+            return Finding(BillingSection(status="needs_human", customer_known=False))
+        section = examine_charges(await self.tools.payments.find_charges(customer))
+        return Finding(section, reason=f"{section.charges_seen} charges: {section.status}")

@@ -1,0 +1,85 @@
+"""The case's record: durable first, then its hot copy."""
+
+from collections.abc import Mapping, Sequence
+
+from activities.steps import CaseRef, StepDone, StepReport
+from cases.errors import CaseNotFound
+from cases.ports import CaseStore, Committed, Dossier, HotStore
+from cases.state import CaseState, Message, StepUpdate
+
+
+class CaseRecord:
+    """Reads and writes cases. Postgres is the truth; the hot copy only spares it reads."""
+
+    def __init__(self, store: CaseStore, hot: HotStore) -> None:
+        self._store = store
+        self._hot = hot
+
+    async def open(self, ref: CaseRef, request: Message) -> Committed:
+        """Put the case on record and make its hot copy."""
+        committed = await self._store.open(ref.case_id, ref.branch, ref.customer_id, request)
+        if not committed.repeated:
+            state = CaseState(case_id=ref.case_id, customer_id=ref.customer_id, branch=ref.branch)
+            opened = StepUpdate(step="open", owner="intake", messages=(request,))
+            await self._hot.write(state.after(opened, committed.version))
+        return committed
+
+    async def load(self, ref: CaseRef) -> CaseState:
+        """The state, from the hot copy if it is at least as new as the caller knows."""
+        hot = await self._hot.read(ref.case_id, ref.branch)
+        if hot and hot.version >= ref.at_least:
+            return _of_customer(ref, hot)
+        state = await self._store.load(ref.case_id, ref.branch)
+        await self._hot.write(state)
+        return _of_customer(ref, state)
+
+    async def load_dossier(self, ref: CaseRef, *, limit_days: int) -> Dossier:
+        """What a decision about money is made from: the durable record."""
+        dossier = await self._store.load_dossier(ref.case_id, ref.branch, limit_days=limit_days)
+        _of_customer(ref, dossier.state)
+        return dossier
+
+    async def commit(self, state: CaseState, updates: Sequence[StepUpdate]) -> StepReport:
+        """Commit steps that were made from `state`, then project them."""
+        names = [name for update in updates for name in update.sections]
+        committed = await self._store.commit(
+            state.case_id, state.branch, updates, state.expected(*names)
+        )
+        return await self.project(state.case_id, state.branch, updates, committed)
+
+    async def project(
+        self, case_id: str, branch: str, updates: Sequence[StepUpdate], committed: Committed
+    ) -> StepReport:
+        """Bring the hot copy up to steps that are on record, and report them."""
+        first = committed.version - len(updates) + 1
+        versioned = list(zip(updates, range(first, committed.version + 1), strict=True))
+        await self._hot.merge(case_id, branch, versioned)
+        return StepReport(
+            done=tuple(
+                StepDone(step=u.step, owner=u.owner, version=v, sections=u.sections)
+                for u, v in versioned
+            )
+        )
+
+
+def reported(state: CaseState, steps: Mapping[str, str]) -> StepReport:
+    """The report of steps that are on record already; `steps` maps a section to its step."""
+    return StepReport(
+        done=tuple(
+            StepDone(
+                step=step,
+                owner=state.sections[name].owner,
+                version=state.section_versions[name],
+                sections={name: state.sections[name]},
+            )
+            for name, step in steps.items()
+            if name in state.sections
+        )
+    )
+
+
+def _of_customer(ref: CaseRef, state: CaseState) -> CaseState:
+    """A case is never worked on for another customer than its own."""
+    if ref.customer_id and ref.customer_id != state.customer_id:
+        raise CaseNotFound(ref.case_id, ref.branch)
+    return state

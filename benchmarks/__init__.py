@@ -1,0 +1,1 @@
+"""Measurements and training that the product itself does not need at run time."""

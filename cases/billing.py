@@ -1,0 +1,212 @@
+"""Charges, and when two of them are one charge too many."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import groupby
+from typing import ClassVar
+
+from pydantic import AwareDatetime
+
+from cases.money import Money, total
+from cases.records import Record
+from cases.sections import Section
+
+#: Two equal charges further apart than this are two purchases (refund policy, version 1).
+DUPLICATE_WINDOW = timedelta(hours=72)
+
+
+class ChargeStatus(StrEnum):
+    CAPTURED = "captured"
+    PENDING = "pending"
+    REVERSED = "reversed"
+    DISPUTED = "disputed"
+
+
+class RefundRecord(Record):
+    """A refund that the provider has on record for a charge."""
+
+    amount: Money
+    created_at: AwareDatetime
+    status: str
+
+
+class Charge(Record):
+    """A charge as the provider has it."""
+
+    charge_id: str
+    customer_id: str
+    amount: Money
+    merchant: str
+    description: str
+    created_at: AwareDatetime
+    status: ChargeStatus
+    refunds: tuple[RefundRecord, ...] = ()
+
+    @property
+    def refunded(self) -> Money:
+        """What was paid back or is on its way back."""
+        on_the_way = [r.amount for r in self.refunds if r.status in ("succeeded", "pending")]
+        return total(on_the_way) or Money.zero(self.amount.currency)
+
+    @property
+    def refundable(self) -> Money:
+        """What was captured and not yet paid back."""
+        if self.status is not ChargeStatus.CAPTURED:
+            return Money.zero(self.amount.currency)
+        return self.amount - self.refunded
+
+
+class RefundOrder(Record):
+    """One refund to make: which charge, how much, and its place in its duplicate group."""
+
+    charge_id: str
+    amount: Money
+    #: The earliest charge of the group, which stays paid.
+    anchor_charge: str
+    #: Which twin of the anchor this is: 1, 2, ... Part of the idempotency key.
+    slot: int
+
+
+class PastRefund(Record):
+    """A refund already on record for a duplicate: answered with its date, never repeated."""
+
+    charge_id: str
+    amount: Money
+    refunded_at: datetime
+
+
+class BillingSection(Section):
+    """What the billing agent found in the provider's records."""
+
+    name: ClassVar[str] = "billing"
+    owner: ClassVar[str] = "billing"
+
+    customer_known: bool = True
+    charges_seen: int = 0
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    refundable: Money | None = None
+    orders: tuple[RefundOrder, ...] = ()
+    past_refunds: tuple[PastRefund, ...] = ()
+    #: Why a person must look, in words; empty where the records are clear.
+    doubts: tuple[str, ...] = ()
+
+
+def examine_charges(charges: Iterable[Charge]) -> BillingSection:
+    """Find duplicates and what is refundable of them, by the provider's records alone."""
+    known = sorted(charges, key=lambda charge: (charge.created_at, charge.charge_id))
+    groups, doubts = _duplicate_groups(known)
+    orders: list[RefundOrder] = []
+    past: list[PastRefund] = []
+    for group in groups:
+        found, refunds, doubt = _settle_group(group)
+        orders += found
+        past += refunds
+        doubts += doubt
+    if len({order.amount.currency for order in orders}) > 1:
+        doubts.append("The duplicates are in more than one currency.")
+    return BillingSection(
+        status=_status(orders, past, doubts),
+        charges_seen=len(known),
+        duplicates=tuple(tuple(charge.charge_id for charge in group) for group in groups),
+        refundable=_refundable(orders, known),
+        orders=tuple(orders),
+        past_refunds=tuple(past),
+        doubts=tuple(doubts),
+    )
+
+
+def _status(orders: list[RefundOrder], past: list[PastRefund], doubts: list[str]) -> str:
+    if doubts:
+        return "needs_human"
+    if orders:
+        return "duplicates_found"
+    return "already_refunded" if past else "nothing_found"
+
+
+def _refundable(orders: list[RefundOrder], known: Sequence[Charge]) -> Money | None:
+    if len({order.amount.currency for order in orders}) > 1:
+        return None
+    nothing = Money.zero(known[0].amount.currency) if known else None
+    return total([order.amount for order in orders]) or nothing
+
+
+def _duplicate_groups(charges: Sequence[Charge]) -> tuple[list[list[Charge]], list[str]]:
+    """Groups of two or more charges that nothing tells apart, earliest first; and doubts."""
+    groups: list[list[Charge]] = []
+    doubts: list[str] = []
+    for _, alike in groupby(sorted(charges, key=_look), key=_look):
+        for near in _within_window([c for c in alike if _was_paid(c)]):
+            same, doubt = _indistinct(near)
+            groups += same
+            doubts += doubt
+    return groups, doubts
+
+
+def _look(charge: Charge) -> tuple[str, str, int, str]:
+    merchant = " ".join(charge.merchant.casefold().split())
+    return charge.customer_id, merchant, charge.amount.amount_minor, charge.amount.currency
+
+
+def _was_paid(charge: Charge) -> bool:
+    """A pending or reversed charge took no money, so it cannot be one too many."""
+    return charge.status in (ChargeStatus.CAPTURED, ChargeStatus.DISPUTED)
+
+
+def _within_window(charges: Sequence[Charge]) -> list[list[Charge]]:
+    """Runs of charges at most DUPLICATE_WINDOW after the first of their run."""
+    runs: list[list[Charge]] = []
+    for charge in sorted(charges, key=lambda c: (c.created_at, c.charge_id)):
+        if runs and charge.created_at - runs[-1][0].created_at <= DUPLICATE_WINDOW:
+            runs[-1].append(charge)
+        else:
+            runs.append([charge])
+    return runs
+
+
+def _indistinct(run: Sequence[Charge]) -> tuple[list[list[Charge]], list[str]]:
+    """Split a run by description: an order id, invoice or period tells purchases apart."""
+    by_description: dict[str, list[Charge]] = {}
+    for charge in run:
+        by_description.setdefault(_plain(charge.description), []).append(charge)
+    if "" in by_description and len(by_description) > 1:
+        named = ", ".join(charge.charge_id for charge in run)
+        return [], [f"Equal charges {named}: only some carry a description."]
+    return [group for group in by_description.values() if len(group) > 1], []
+
+
+def _plain(description: str) -> str:
+    return re.sub(r"[^\w#/-]+", " ", description.casefold()).strip()
+
+
+def _settle_group(
+    group: Sequence[Charge],
+) -> tuple[list[RefundOrder], list[PastRefund], list[str]]:
+    """Of a group all but the earliest are refundable, once; what was refunded counts."""
+    ids = ", ".join(charge.charge_id for charge in group)
+    if any(charge.status is ChargeStatus.DISPUTED for charge in group):
+        return [], [], [f"A charge of {ids} is disputed at the bank."]
+    past = [past for charge in group for past in _past_refunds(charge)]
+    if any(charge.refunded and charge.refundable for charge in group):
+        return [], past, [f"A charge of {ids} was refunded in part."]
+    paid_back = sum(1 for charge in group if not charge.refundable)
+    open_twins = [(slot, twin) for slot, twin in enumerate(group) if slot and twin.refundable]
+    orders = [
+        RefundOrder(
+            charge_id=twin.charge_id,
+            amount=twin.refundable,
+            anchor_charge=group[0].charge_id,
+            slot=slot,
+        )
+        for slot, twin in open_twins[: max(0, len(group) - 1 - paid_back)]
+    ]
+    return orders, past, []
+
+
+def _past_refunds(charge: Charge) -> list[PastRefund]:
+    return [
+        PastRefund(charge_id=charge.charge_id, amount=r.amount, refunded_at=r.created_at)
+        for r in charge.refunds
+        if r.status in ("succeeded", "pending")
+    ]

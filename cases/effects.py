@@ -1,0 +1,219 @@
+"""Effects: whatever changes the world outside. Each is claimed, performed and settled once.
+
+The claim is committed before the first byte leaves; the outcome is a value, also when it is
+unknown. A key names the business fact, so that a retry, a reset, a fork and a second case about
+the same charge all meet in one row.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from cases.billing import RefundOrder
+from cases.ids import answer_key, refund_key, reset_key
+from cases.money import Money
+from cases.records import Record, digest_of
+from cases.sections import Section
+from cases.state import CaseStatus
+
+
+class EffectKind(StrEnum):
+    REFUND = "refund"
+    RESET_MAIL = "reset_mail"
+    ANSWER = "answer"
+
+
+class EffectState(StrEnum):
+    """Where an effect stands in the ledger.
+
+    `sending`: claimed, and the outside may or may not have heard of it. `unknown`: even looking
+    did not tell, so a person must. `refused`: the ledger did not let it out.
+    """
+
+    SENDING = "sending"
+    SUCCEEDED = "succeeded"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+
+
+class EffectIntent(Record):
+    """What is to happen outside. Its parameters are frozen, by their digest, at the claim."""
+
+    key: str
+    kind: EffectKind
+    case_id: str
+    branch: str
+    customer_id: str
+    amount: Money | None = None
+    charge_id: str | None = None
+    #: The duplicate group's place that this refund takes: unique among all cases.
+    duplicate_group: str | None = None
+    #: The approval that the claim must find approved, and consumes.
+    approval_id: str | None = None
+    approval_digest: str | None = None
+    #: Without an approval: the most the customer may have got within `limit_days`, this included.
+    limit_minor: int | None = None
+    limit_days: int = 30
+    #: What else the outside is told, and the digest covers: the text of an answer, say.
+    content: str = ""
+
+    @property
+    def parameters_digest(self) -> str:
+        """Of what the outside would be told; a repeat with other parameters is another effect."""
+        return digest_of(
+            {
+                "kind": self.kind,
+                "customer": self.customer_id,
+                "charge": self.charge_id,
+                "amount": self.amount.model_dump(mode="json") if self.amount else None,
+                "content": self.content,
+            }
+        )
+
+
+class Outcome(Record):
+    """What the outside answered."""
+
+    state: EffectState
+    #: The outside's own id of what it did.
+    receipt: str | None = None
+    #: Why it was rejected or refused: a short code such as "charge_disputed".
+    code: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.state is not EffectState.SENDING
+
+
+class Claim(Record):
+    """The ledger's answer to an intent: go ahead, look first, or what it already came to."""
+
+    outcome: Outcome
+    #: How often it was claimed before: above 0 the outside may already have done it.
+    earlier_attempts: int = 0
+
+
+class Effect(Record):
+    """A row of the ledger."""
+
+    key: str
+    kind: EffectKind
+    case_id: str
+    branch: str
+    state: EffectState
+    amount: Money | None
+    charge_id: str | None
+    receipt: str | None
+    attempts: int
+    claimed_at: datetime
+    settled_at: datetime | None
+
+
+class RefundItem(Record):
+    """One refund of a case and what came of it."""
+
+    charge_id: str
+    amount: Money
+    state: EffectState
+    receipt: str | None = None
+    code: str | None = None
+
+
+class RefundSection(Section):
+    """The refunds of a case; `amount` is what was really paid or is on its way."""
+
+    name: ClassVar[str] = "refund"
+    owner: ClassVar[str] = "refund"
+
+    state: EffectState
+    amount: Money
+    charge_id: str
+    receipt: str | None = None
+    items: tuple[RefundItem, ...] = ()
+
+    def including(self, item: RefundItem) -> "RefundSection":
+        """The section after one more refund: the worst state of its items stands."""
+        return RefundSection.of((*self.items, item))
+
+    @classmethod
+    def of(cls, items: tuple[RefundItem, ...]) -> "RefundSection":
+        paid = [i.amount for i in items if i.state in (EffectState.SUCCEEDED, EffectState.PENDING)]
+        amount = Money.zero(items[0].amount.currency)
+        for one in paid:
+            amount += one
+        worst = max(items, key=lambda item: _CONCERN.index(item.state))
+        return cls(
+            state=worst.state,
+            amount=amount,
+            charge_id=items[0].charge_id,
+            receipt=items[0].receipt,
+            items=items,
+        )
+
+
+_CONCERN = [
+    EffectState.SUCCEEDED,
+    EffectState.PENDING,
+    EffectState.SENDING,
+    EffectState.REFUSED,
+    EffectState.REJECTED,
+    EffectState.UNKNOWN,
+]
+
+
+class ResolutionSection(Section):
+    """The one answer that the customer gets."""
+
+    name: ClassVar[str] = "resolution"
+    owner: ClassVar[str] = "response"
+
+    answer: str
+    #: How the case ends once the answer is out.
+    closes_as: CaseStatus
+    sent: bool = False
+
+
+def refund_intent(
+    order: RefundOrder,
+    *,
+    case_id: str,
+    branch: str,
+    customer_id: str,
+    provider_account: str,
+) -> EffectIntent:
+    """The refund of one duplicate. The policy's limit or an approval is added by the caller."""
+    return EffectIntent(
+        key=refund_key(provider_account, order.anchor_charge, order.slot),
+        kind=EffectKind.REFUND,
+        case_id=case_id,
+        branch=branch,
+        customer_id=customer_id,
+        amount=order.amount,
+        charge_id=order.charge_id,
+        duplicate_group=f"{provider_account}/{order.anchor_charge}/{order.slot}",
+    )
+
+
+def reset_intent(*, case_id: str, branch: str, customer_id: str) -> EffectIntent:
+    """One password reset mail for this customer and case."""
+    return EffectIntent(
+        key=reset_key(customer_id, case_id),
+        kind=EffectKind.RESET_MAIL,
+        case_id=case_id,
+        branch=branch,
+        customer_id=customer_id,
+    )
+
+
+def answer_intent(*, case_id: str, branch: str, customer_id: str, text: str) -> EffectIntent:
+    """The answer of this case."""
+    return EffectIntent(
+        key=answer_key(case_id),
+        kind=EffectKind.ANSWER,
+        case_id=case_id,
+        branch=branch,
+        customer_id=customer_id,
+        content=text,
+    )

@@ -1,0 +1,74 @@
+"""What the workflow is told from outside: its start, its signals, its result.
+
+Anyone can start or signal with the plain `temporal` command line, and Temporal drops a signal
+that it cannot decode, so these models accept any JSON: what they cannot use reads as empty, and
+the workflow decides what an empty message means.
+"""
+
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from cases.ids import MAIN
+from cases.state import CaseStatus
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class _Tolerant(BaseModel):
+    """Accepts any JSON value; a bare string fills the field named by `_bare`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _anything(cls, value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return cast("dict[str, Any]", value)
+        first = next(iter(cls.model_fields))
+        return {first: value} if isinstance(value, str) else {}
+
+
+class CaseRequest(_Tolerant):
+    """Opens a case. Without `text` the request is already on record under the case id."""
+
+    text: Text = ""
+    case_id: Text = ""
+    customer_id: Text = ""
+    branch: Text = MAIN
+
+
+class CustomerMessage(_Tolerant):
+    """The customer said more. With a `message_id` and no text it is already on record."""
+
+    text: Text = ""
+    message_id: Text = ""
+
+
+class ApprovalNotice(_Tolerant):
+    """Someone decided. Only a hint to wake up: the row in Postgres is the decision."""
+
+    approval_id: Text = ""
+    verdict: Text = ""
+
+
+class CancelRequest(_Tolerant):
+    """Stop working on the case."""
+
+    reason: Text = ""
+    by: Text = ""
+
+
+class CaseOutcome(BaseModel):
+    """How a case ended: the workflow's result."""
+
+    model_config = ConfigDict(frozen=True)
+
+    case_id: str
+    status: CaseStatus
+    version: int

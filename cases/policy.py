@@ -1,0 +1,175 @@
+"""The refund policy: rules over facts. The record decides, not what anyone claims.
+
+The numbers are data (`refund_policy.toml`); every decision records the version it was made by.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field, ValidationError
+
+from cases.accounts import AccountSection
+from cases.billing import BillingSection, RefundOrder
+from cases.errors import InvalidInput
+from cases.money import Money
+from cases.records import Record
+from cases.sections import Section
+from cases.understanding import Reason, Topic, UnderstandingSection
+
+
+class Decision(StrEnum):
+    REFUND = "refund"
+    NO_ACTION = "no_action"
+    NEEDS_HUMAN = "needs_human"
+
+
+class RefundPolicy(Record):
+    """One version of the policy. Limits are in minor units, by currency."""
+
+    version: Annotated[int, Field(ge=1)]
+    #: How far back automatic refunds of a customer count towards the limit.
+    limit_days: Annotated[int, Field(ge=1)]
+    limits: dict[str, int]
+
+    @classmethod
+    def from_toml(cls, text: str) -> "RefundPolicy":
+        """Read a policy file; raises InvalidInput that names the field.
+
+        Limits are written as decimal strings ("500.00"), so that no float ever holds money.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidInput("policy", f"is not TOML: {error}") from error
+        limits = data.get("limits")
+        if not isinstance(limits, dict) or not all(isinstance(v, str) for v in limits.values()):
+            raise InvalidInput("limits", 'needs a table such as USD = "500.00"')
+        minor = {code: Money.parse(value, code).amount_minor for code, value in limits.items()}
+        try:
+            return cls.model_validate({**data, "limits": minor})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InvalidInput(".".join(map(str, first["loc"])), first["msg"]) from error
+
+    def limit(self, currency: str) -> Money | None:
+        """The largest sum refunded without a person, or None for a currency not in the table."""
+        minor = self.limits.get(currency)
+        return None if minor is None else Money(amount_minor=minor, currency=currency)
+
+
+class PolicySection(Section):
+    """What is to be done about money, by which rule, and why."""
+
+    name: ClassVar[str] = "policy"
+    owner: ClassVar[str] = "policy"
+
+    decision: Decision
+    rule: str
+    reason: str
+    policy_version: int
+    amount: Money | None = None
+    orders: tuple[RefundOrder, ...] = ()
+    #: The refund waits for a person's approval; without it nothing is paid.
+    approval_required: bool = False
+    approval_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the policy looks at."""
+
+    understanding: UnderstandingSection
+    billing: BillingSection | None
+    account: AccountSection | None
+    #: What the customer got without a person within the policy's days, by currency.
+    refunded_lately: dict[str, int]
+
+
+#: Reasons for which a duplicate in the records is what the customer means.
+_MAY_MEAN_A_DUPLICATE = (Reason.DUPLICATE, Reason.UNSPECIFIED, Reason.REFUND_STATUS)
+
+
+def decide(facts: Facts, policy: RefundPolicy) -> PolicySection:
+    """Apply the rules in their order; the first that fits decides."""
+    ruling = _about_people(facts) or _about_findings(facts) or _about_money(facts, policy)
+    decision, rule, reason = ruling
+    proposes = rule in ("proven_duplicate", "above_limit")
+    billing = facts.billing
+    return PolicySection(
+        decision=decision,
+        rule=rule,
+        reason=reason,
+        policy_version=policy.version,
+        amount=billing.refundable if billing and proposes else None,
+        orders=billing.orders if billing and proposes else (),
+        approval_required=rule == "above_limit",
+    )
+
+
+Ruling = tuple[Decision, str, str]
+
+
+def _about_people(facts: Facts) -> Ruling | None:
+    """Requests that a person takes over whatever the records say."""
+    if facts.understanding.failed:
+        return _human("not_understood", "The request could not be understood.")
+    if not facts.understanding.needs:
+        return _human("not_ours", "The request is about neither billing nor the account.")
+    for section in (facts.billing, facts.account):
+        if section and not section.customer_known:
+            return _human("unknown_customer", "The customer is not on record.")
+    if facts.account and facts.account.locked:
+        return _human("account_locked", "The account is locked.")
+    for section in (facts.billing, facts.account):
+        if section and section.failed:
+            return _human(f"{section.name}_failed", f"The {section.name} agent found no answer.")
+    return None
+
+
+def _about_findings(facts: Facts) -> Ruling | None:
+    """What the billing records say, before any amount."""
+    billing = facts.billing
+    if billing is None:
+        known = {Topic.BILLING, Topic.ACCOUNT}
+        if set(facts.understanding.needs) - known or Topic.ACCOUNT in facts.understanding.needs:
+            return Decision.NO_ACTION, "no_money_asked", "The request is not about money."
+        return _human("billing_missing", "The billing records were not examined.")
+    if billing.doubts:
+        return _human("doubtful", " ".join(billing.doubts))
+    if facts.understanding.reason not in _MAY_MEAN_A_DUPLICATE:
+        reason = facts.understanding.reason
+        return _human("reason_needs_person", f"The customer's reason is {reason}.")
+    if not billing.orders and billing.past_refunds:
+        return Decision.NO_ACTION, "already_refunded", "The refund is already on record."
+    if not billing.orders:
+        return Decision.NO_ACTION, "nothing_found", "The records show no duplicate charge."
+    return None
+
+
+def _about_money(facts: Facts, policy: RefundPolicy) -> Ruling:
+    """A proven duplicate: paid at once up to the limit, by a person's approval above it."""
+    refund = facts.billing.refundable if facts.billing else None
+    if refund is None:
+        return _human("doubtful", "The refundable amount is not known.")
+    limit = policy.limit(refund.currency)
+    if limit is None:
+        return _human("currency_not_covered", f"The policy has no limit in {refund.currency}.")
+    lately = Money(
+        amount_minor=facts.refunded_lately.get(refund.currency, 0), currency=refund.currency
+    )
+    if lately + refund > limit:
+        return _human(
+            "above_limit",
+            f"{lately + refund} within {policy.limit_days} days is above the limit of {limit}.",
+        )
+    return (
+        Decision.REFUND,
+        "proven_duplicate",
+        f"A duplicate proven by the provider's records; {lately + refund} is within {limit}.",
+    )
+
+
+def _human(rule: str, reason: str) -> Ruling:
+    return Decision.NEEDS_HUMAN, rule, reason

@@ -1,0 +1,169 @@
+"""What the core needs from outside, in its own words. Stores and gateways fit these shapes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from cases.accounts import Account
+from cases.answers import AnswerFacts
+from cases.approvals import Approval, ApprovalState
+from cases.billing import Charge
+from cases.effects import Claim, EffectIntent, Outcome
+from cases.records import Record
+from cases.state import CaseState, Message, StepUpdate
+from cases.understanding import Understanding
+
+
+class Committed(Record):
+    """A step is on record: the version it made, also when an earlier attempt had made it."""
+
+    version: int
+    #: The step was on record before this call.
+    repeated: bool = False
+
+
+class Dossier(Record):
+    """What a decision about money is made from: always the durable record, never the hot copy."""
+
+    state: CaseState
+    #: Minor units by currency that the customer got without a person, other cases only.
+    refunded_lately: dict[str, int]
+
+
+class ModelReply(Record):
+    """What every answer of a model carries for the audit."""
+
+    model: str
+    prompt_hash: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def provenance(self) -> dict[str, str]:
+        """For the audit row of the step that used the answer."""
+        return {
+            "model": self.model,
+            "prompt_hash": self.prompt_hash,
+            "tokens": f"{self.input_tokens}+{self.output_tokens}",
+        }
+
+
+class UnderstandingReply(ModelReply):
+    understanding: Understanding
+
+
+class AnswerReply(ModelReply):
+    text: str
+
+
+class LanguageModel(Protocol):
+    """A model that understands and writes. It never decides about money."""
+
+    async def understand(self, text: str) -> UnderstandingReply: ...
+
+    async def write_answer(self, facts: AnswerFacts) -> AnswerReply: ...
+
+
+class Payments(Protocol):
+    """A payment provider. Its answers are values: an unknown outcome is returned, not raised."""
+
+    @property
+    def account(self) -> str:
+        """The provider account, part of every refund's key."""
+        ...
+
+    async def find_charges(self, customer_id: str) -> Sequence[Charge]: ...
+
+    async def refund(self, intent: EffectIntent) -> Outcome: ...
+
+    async def look_up(self, intent: EffectIntent) -> Outcome | None:
+        """The refund that carries the intent's key, or None where the provider has none."""
+        ...
+
+
+class Accounts(Protocol):
+    """The customers' accounts."""
+
+    async def find(self, customer_id: str) -> Account | None: ...
+
+    async def send_reset_mail(self, intent: EffectIntent) -> Outcome: ...
+
+
+class Mail(Protocol):
+    """Sends the answer to the customer; the same key sends once."""
+
+    async def send_answer(self, intent: EffectIntent) -> Outcome: ...
+
+
+class CaseStore(Protocol):
+    """The durable record of cases. Every write is one transaction, and a repeat is a no-op."""
+
+    async def open(
+        self, case_id: str, branch: str, customer_id: str, request: Message
+    ) -> Committed:
+        """Put the case on record; raises CaseAlreadyExists for another request under the id."""
+        ...
+
+    async def load(self, case_id: str, branch: str, *, at: int | None = None) -> CaseState:
+        """The state now, or as it was at a version; raises CaseNotFound."""
+        ...
+
+    async def commit(
+        self, case_id: str, branch: str, updates: Sequence[StepUpdate], expected: Mapping[str, int]
+    ) -> Committed:
+        """Store the steps' updates with version check, audit and checkpoints.
+
+        `expected` holds the version at which each written section was last written (0: never).
+        Raises ConcurrentModification, ForeignWrite.
+        """
+        ...
+
+    async def load_dossier(
+        self, case_id: str, branch: str, *, at: int | None = None, limit_days: int = 30
+    ) -> Dossier:
+        """The state and what the customer was refunded lately; raises CaseNotFound."""
+        ...
+
+
+class EffectLedger(Protocol):
+    """The rows that stand before and after everything that happens outside."""
+
+    async def claim(self, intent: EffectIntent) -> tuple[EffectIntent, Claim]:
+        """Commit the intent, or say what became of it; returns the intent as first claimed."""
+        ...
+
+    async def settle(
+        self,
+        intent: EffectIntent,
+        outcome: Outcome,
+        update: StepUpdate,
+        expected: Mapping[str, int],
+    ) -> Committed:
+        """Commit the outcome and the case's step in one transaction."""
+        ...
+
+
+class Approvals(Protocol):
+    """Requests for a person's decision."""
+
+    async def read(self, approval_id: str) -> Approval: ...
+
+    async def close(self, state: CaseState, approval_id: str, end: ApprovalState) -> ApprovalState:
+        """Expire or void an open request; one already decided stays, and its state is returned."""
+        ...
+
+    async def remind(self, approval_id: str) -> bool:
+        """Note the one reminder; whether this call was it."""
+        ...
+
+
+class HotStore(Protocol):
+    """A fast projection of the durable record. It may fail or forget: nobody depends on it."""
+
+    async def read(self, case_id: str, branch: str) -> CaseState | None: ...
+
+    async def write(self, state: CaseState) -> None: ...
+
+    async def merge(
+        self, case_id: str, branch: str, updates: Sequence[tuple[StepUpdate, int]]
+    ) -> None:
+        """Add committed steps, each with the version it made, to a copy that is there."""
+        ...

@@ -1,0 +1,1 @@
+"""Adapters that we call: a language model, payments, accounts, mail."""

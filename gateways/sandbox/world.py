@@ -1,0 +1,168 @@
+"""Fill the sandbox from a file, and show what the outside world has."""
+
+import json
+from importlib.resources import files
+from typing import Annotated, Any
+
+import asyncpg
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, ValidationError
+
+from cases.billing import ChargeStatus
+from cases.errors import InvalidInput
+from cases.ids import check_identifier
+from cases.money import MAX_MINOR, Currency
+from gateways.sandbox.connection import Pool
+
+Minor = Annotated[StrictInt, Field(gt=0, le=MAX_MINOR)]
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GivenRefund(_Given):
+    amount_minor: Minor
+    currency: Currency
+    created_at: AwareDatetime
+    status: str = "succeeded"
+
+
+class GivenCharge(_Given):
+    id: str
+    customer_id: str
+    amount_minor: Minor
+    currency: Currency
+    merchant: str
+    description: str = ""
+    created_at: AwareDatetime
+    status: ChargeStatus = ChargeStatus.CAPTURED
+    refunds: tuple[GivenRefund, ...] = ()
+
+
+class GivenCustomer(_Given):
+    id: str
+    email: str
+    name: str = ""
+    locked: bool = False
+
+
+class World(_Given):
+    """What `casekeeper sandbox load` reads."""
+
+    customers: tuple[GivenCustomer, ...] = ()
+    charges: tuple[GivenCharge, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "World":
+        """Read the JSON document; raises InvalidInput that names the field."""
+        try:
+            data = json.loads(text, parse_float=_no_float)
+        except RecursionError as error:
+            raise InvalidInput("file", "is nested too deeply") from error
+        except ValueError as error:
+            raise InvalidInput("file", f"is not JSON: {error}") from error
+        try:
+            world = cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "file"
+            raise InvalidInput(where, first["msg"]) from error
+        world.check()
+        return world
+
+    def check(self) -> None:
+        """Raise InvalidInput for ids that cannot be ids and charges that refund too much."""
+        for place, customer in enumerate(self.customers):
+            check_identifier(customer.id, f"customers.{place}.id")
+        for place, charge in enumerate(self.charges):
+            check_identifier(charge.id, f"charges.{place}.id")
+            paid_back = sum(refund.amount_minor for refund in charge.refunds)
+            if paid_back > charge.amount_minor:
+                raise InvalidInput(f"charges.{place}.refunds", "are more than the charge")
+            if any(refund.currency != charge.currency for refund in charge.refunds):
+                raise InvalidInput(f"charges.{place}.refunds", "are in another currency")
+
+
+def _no_float(digits: str) -> float:
+    raise ValueError(f"{digits} is a fraction: amounts are whole minor units (cents)")
+
+
+async def prepare(pool: Pool) -> None:
+    """Make the sandbox's schema where it does not exist yet."""
+    await pool.execute(files("gateways.sandbox").joinpath("schema.sql").read_text("utf-8"))
+
+
+async def load(pool: Pool, world: World) -> None:
+    """Add the customers and charges, all or none; a known id is replaced by what is given.
+
+    Raises InvalidInput for a charge of a customer that neither the file nor the sandbox has.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.executemany(
+            "INSERT INTO sandbox.customers VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO UPDATE "
+            "SET email = EXCLUDED.email, name = EXCLUDED.name, locked = EXCLUDED.locked",
+            [(c.id, c.email, c.name, c.locked) for c in world.customers],
+        )
+        try:
+            await connection.executemany(_ADD_CHARGE, [_charge_row(c) for c in world.charges])
+        except asyncpg.ForeignKeyViolationError as error:
+            raise InvalidInput(
+                "charges.customer_id", "names a customer that is not there"
+            ) from error
+        await connection.executemany(
+            _ADD_REFUND, [row for c in world.charges for row in _refund_rows(c)]
+        )
+
+
+_ADD_CHARGE = """
+INSERT INTO sandbox.charges VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE
+SET customer_id = EXCLUDED.customer_id, amount_minor = EXCLUDED.amount_minor,
+    currency = EXCLUDED.currency, merchant = EXCLUDED.merchant,
+    description = EXCLUDED.description, created_at = EXCLUDED.created_at,
+    status = EXCLUDED.status"""
+
+_ADD_REFUND = """
+INSERT INTO sandbox.refunds (id, charge_id, amount_minor, currency, created_at, status)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING"""
+
+
+def _charge_row(charge: GivenCharge) -> tuple[Any, ...]:
+    return (
+        charge.id, charge.customer_id, charge.amount_minor, charge.currency, charge.merchant,
+        charge.description, charge.created_at, charge.status.value,
+    )  # fmt: skip
+
+
+def _refund_rows(charge: GivenCharge) -> list[tuple[Any, ...]]:
+    return [
+        (
+            f"re_given_{charge.id}_{place}",
+            charge.id,
+            r.amount_minor,
+            r.currency,
+            r.created_at,
+            r.status,
+        )
+        for place, r in enumerate(charge.refunds)
+    ]
+
+
+async def show(pool: Pool) -> dict[str, list[dict[str, Any]]]:
+    """What the outside world has: charges with their refunds, refunds, reset mails, answers."""
+    charges = await pool.fetch("SELECT * FROM sandbox.charges ORDER BY created_at, id")
+    refunds = await pool.fetch("SELECT * FROM sandbox.refunds ORDER BY created_at, id")
+    mails = await pool.fetch("SELECT * FROM sandbox.mails ORDER BY created_at, id")
+    return {
+        "charges": [_plain(row) for row in charges],
+        "refunds": [_plain(row) for row in refunds],
+        "mails": [_plain(row) for row in mails if row["kind"] == "reset"],
+        "answers": [_plain(row) for row in mails if row["kind"] == "answer"],
+    }
+
+
+def _plain(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        key: value.isoformat() if hasattr(value, "isoformat") else value
+        for key, value in row.items()
+        if key != "parameters_hash"
+    }

@@ -1,0 +1,1 @@
+"""What the process runs on: settings, the Temporal connection, embedded servers, logs."""

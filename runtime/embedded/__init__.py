@@ -1,0 +1,1 @@
+"""Real Temporal, Postgres and Valkey servers from wheels, for use without any installation."""

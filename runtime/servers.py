@@ -1,0 +1,93 @@
+"""Which servers this process uses: those of the environment, else the embedded ones."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from temporalio.envconfig import ClientConfig
+
+from runtime.embedded.stack import Addresses, find_running
+from runtime.settings import Settings
+
+
+class ServerUnreachable(Exception):
+    """A server does not answer, or is not named anywhere; the sentence says which."""
+
+    def __init__(self, server: str, problem: str) -> None:
+        super().__init__(f"{server} is not reachable: {problem}")
+        self.server = server
+
+
+class Servers(BaseModel):
+    """Where everything is. `temporal` holds the keyword arguments of `Client.connect`."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    temporal: dict[str, Any]
+    database_url: str
+    sandbox_database_url: str
+    redis_url: str
+    web_url: str | None
+
+    @property
+    def temporal_address(self) -> str:
+        return str(self.temporal["target_host"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.temporal.get("namespace", "default"))
+
+
+def named_in_environment(settings: Settings) -> dict[str, bool]:
+    """Which of the three servers the environment names."""
+    return {
+        "TEMPORAL_ADDRESS": bool(_temporal().get("target_host")),
+        "DATABASE_URL": bool(settings.database_url),
+        "REDIS_URL": bool(settings.redis_url),
+    }
+
+
+def find_servers(settings: Settings) -> Servers:
+    """The servers to use; raises ServerUnreachable for one that neither side names."""
+    named = named_in_environment(settings)
+    missing = [name for name, is_named in named.items() if not is_named]
+    embedded = find_running(settings.home) if missing else None
+    if missing and embedded is None:
+        raise ServerUnreachable(
+            _SERVER_OF[missing[0]],
+            f"no stack is running in {settings.home} and {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not set. Start one with `casekeeper up`.",
+        )
+    return _combine(settings, embedded)
+
+
+def of_stack(settings: Settings, addresses: Addresses) -> Servers:
+    """The embedded servers, whatever the environment names."""
+    only_stack = settings.model_copy(
+        update={"database_url": None, "redis_url": None, "sandbox_database_url": None}
+    )
+    servers = _combine(only_stack, addresses)
+    return servers.model_copy(
+        update={"temporal": {"target_host": addresses.temporal_address, "namespace": "default"}}
+    )
+
+
+_SERVER_OF = {"TEMPORAL_ADDRESS": "Temporal", "DATABASE_URL": "Postgres", "REDIS_URL": "Redis"}
+
+
+def _combine(settings: Settings, embedded: Addresses | None) -> Servers:
+    temporal = _temporal()
+    if embedded and not temporal.get("target_host"):
+        temporal = {**temporal, "target_host": embedded.temporal_address}
+    database = settings.database_url or (embedded.database_url if embedded else "")
+    return Servers(
+        temporal=temporal,
+        database_url=database,
+        sandbox_database_url=settings.sandbox_database_url or database,
+        redis_url=settings.redis_url or (embedded.redis_url if embedded else ""),
+        web_url=settings.web_url or (embedded.web_url if embedded else None),
+    )
+
+
+def _temporal() -> dict[str, Any]:
+    config = ClientConfig.load_client_connect_config()
+    return {key: value for key, value in dict(config).items() if value is not None}

@@ -1,0 +1,149 @@
+"""Approval requests and decisions in Postgres. The row decides; a signal only wakes."""
+
+import json
+
+import asyncpg
+
+from cases.approvals import Approval, ApprovalSection, ApprovalState, Verdict
+from cases.errors import (
+    AlreadyDecided,
+    ApprovalNotFound,
+    CaseError,
+    Forbidden,
+    StaleRequest,
+)
+from cases.money import Money
+from cases.ports import Committed
+from cases.state import SCHEMA_VERSION, CaseState, StepUpdate
+from stores.approvers import token_hash
+from stores.cases import committed
+from stores.postgres import Pool, details, fetch_row, fetch_rows
+from stores.steps import encode_steps
+
+
+class PostgresApprovals:
+    """Fits `cases.ports.Approvals`, and what people do with requests."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def read(self, approval_id: str) -> Approval:
+        """One request; raises ApprovalNotFound."""
+        row = await fetch_row(self._pool, "read_approval", approval_id)
+        if row is None:
+            raise ApprovalNotFound(approval_id)
+        return _approval(row)
+
+    async def open_requests(self) -> list[Approval]:
+        """The inbox: what waits for a person, oldest first."""
+        return [_approval(row) for row in await fetch_rows(self._pool, "list_approvals")]
+
+    async def newest_of(self, case_id: str, branch: str) -> Approval:
+        """The case's last request; raises ApprovalNotFound."""
+        row = await fetch_row(self._pool, "newest_approval", case_id, branch)
+        if row is None:
+            raise ApprovalNotFound(case_id)
+        return _approval(row)
+
+    async def decide(
+        self, state: CaseState, approval: Approval, token: str, verdict: Verdict, note: str
+    ) -> Committed:
+        """Decide as the holder of the token; the first committed decision stands.
+
+        Raises Forbidden, AlreadyDecided or StaleRequest; a refusal leaves an audit row.
+        """
+        approver = await fetch_row(self._pool, "find_approver", token_hash(token))
+        name = approver["name"] if approver else "unknown"
+        decided = _section(state, approval).model_copy(
+            update={"state": ApprovalState(verdict), "decided_by": name, "note": note}
+        )
+        encoded = encode_steps(
+            [_step(decided, f"{verdict} by {name}")], state.expected(decided.name)
+        )
+        try:
+            row = await fetch_row(
+                self._pool, "decide_approval", approval.approval_id, token_hash(token), verdict,
+                note, SCHEMA_VERSION, encoded.steps, encoded.bodies,
+            )  # fmt: skip
+        except asyncpg.PostgresError as error:
+            refusal = _refusal(approval, name, error)
+            await self._note(approval, name, "decision_refused", str(refusal))
+            raise refusal from error
+        return committed(row)
+
+    async def close(self, state: CaseState, approval_id: str, end: ApprovalState) -> ApprovalState:
+        """Expire or void an open request; the state in which it now is."""
+        approval = await self.read(approval_id)
+        closed = _section(state, approval).model_copy(update={"state": end})
+        encoded = encode_steps([_step(closed, end.value)], state.expected(closed.name))
+        row = await fetch_row(
+            self._pool, "close_approval", approval_id, end, SCHEMA_VERSION,
+            encoded.steps, encoded.bodies,
+        )  # fmt: skip
+        return ApprovalState(row["state"] if row else approval.state)
+
+    async def remind(self, approval_id: str) -> bool:
+        """Note the one reminder; whether this call was it."""
+        row = await fetch_row(self._pool, "remind_approval", approval_id)
+        if row is None:
+            return False
+        await self._pool.execute(
+            "SELECT note_event($1, $2, 'approval', 'approval_reminded', $3)",
+            row["case_id"], row["branch"], approval_id,
+        )  # fmt: skip
+        return True
+
+    async def _note(self, approval: Approval, actor: str, event: str, detail: str) -> None:
+        await fetch_row(
+            self._pool, "note_event", approval.case_id, approval.branch, actor, event, detail
+        )
+
+
+def _section(state: CaseState, approval: Approval) -> ApprovalSection:
+    section = state.get(ApprovalSection)
+    if section and section.approval_id == approval.approval_id:
+        return section
+    return ApprovalSection(
+        approval_id=approval.approval_id,
+        state=approval.state,
+        amount=approval.amount,
+        digest=approval.digest,
+    )
+
+
+def _step(section: ApprovalSection, reason: str) -> StepUpdate:
+    return StepUpdate(
+        step=f"approval:{section.approval_id}:{section.state}",
+        owner=ApprovalSection.owner,
+        sections={section.name: section},
+        reason=reason,
+    )
+
+
+def _refusal(approval: Approval, name: str, error: asyncpg.PostgresError) -> CaseError:
+    match error.sqlstate:
+        case "CK401":
+            return Forbidden("The token belongs to no approver.")
+        case "CK403":
+            return Forbidden(f"{approval.amount} is above the limit of {name}.")
+        case "CK409" if "state" in (error.detail or ""):
+            winner = details(error)
+            return AlreadyDecided(approval.case_id, winner["state"], winner["by"])
+        case "CK410":
+            return StaleRequest(approval.case_id)
+        case _:
+            raise error
+
+
+def _approval(row: asyncpg.Record) -> Approval:
+    fields = {
+        key: row[key]
+        for key in ("approval_id", "case_id", "branch", "digest", "rule", "state", "requested_at",
+                    "expires_at", "decided_by", "decided_at", "note")
+    }  # fmt: skip
+    return Approval(
+        amount=Money(amount_minor=row["amount_minor"], currency=row["currency"]),
+        orders=json.loads(row["orders"]),
+        consumed_by=tuple(row["consumed_by"]),
+        **fields,
+    )

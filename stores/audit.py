@@ -1,0 +1,100 @@
+"""The audit trail: read it, and verify its hash chain."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from cases.errors import CaseNotFound
+from cases.records import Record
+from stores.postgres import Pool, fetch_row, fetch_rows
+
+
+class AuditRow(Record):
+    """One thing that was written, claimed, settled, decided or refused."""
+
+    seq: int
+    version: int
+    at: datetime
+    actor: str
+    event: str
+    step: str
+    section: str | None
+    old_version: int | None
+    value: Any
+    detail: str
+    hash: str
+
+
+class PostgresAudit:
+    """Reads the append-only trail."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def trail(self, case_id: str, branch: str) -> list[AuditRow]:
+        """All rows, oldest first; raises CaseNotFound."""
+        rows = await self._rows(case_id, branch)
+        return [_audit_row(row) for row in rows]
+
+    async def verify(self, case_id: str, branch: str) -> list[str]:
+        """What is wrong with the chain, one sentence a finding; empty if it holds."""
+        rows = await self._rows(case_id, branch)
+        head = await fetch_row(self._pool, "read_audit_head", case_id, branch)
+        return check_chain(
+            case_id, branch, rows, (head["audit_seq"], head["audit_head"]) if head else None
+        )
+
+    async def _rows(self, case_id: str, branch: str) -> list[asyncpg.Record]:
+        rows = await fetch_rows(self._pool, "read_audit", case_id, branch)
+        if not rows:
+            raise CaseNotFound(case_id, branch)
+        return rows
+
+
+def check_chain(
+    case_id: str, branch: str, rows: list[asyncpg.Record], head: tuple[int, bytes] | None
+) -> list[str]:
+    """Recompute every hash; `head` is the last row's number and hash as the case's row has it."""
+    findings: list[str] = []
+    previous = b""
+    for expected_seq, row in enumerate(rows, start=1):
+        where = f"case {case_id}, row {row['seq']}"
+        if row["seq"] != expected_seq:
+            return [*findings, f"{where}: row {expected_seq} is missing"]
+        if row["prev_hash"] != previous:
+            findings.append(f"{where}: does not follow the row before it")
+        if row["hash"] != _hash(case_id, branch, row):
+            findings.append(f"{where}: was changed")
+        if row["body"] is not None and hashlib.sha256(row["body"]).digest() != row["body_hash"]:
+            findings.append(f"{where}: the value it recorded was changed")
+        previous = row["hash"]
+    if head is None or (len(rows), previous) != (head[0], bytes(head[1])):
+        findings.append(f"case {case_id}: the trail does not end where the case says")
+    return findings
+
+
+def _hash(case_id: str, branch: str, row: asyncpg.Record) -> bytes:
+    fields = (
+        case_id, branch, str(row["seq"]), str(row["version"]), str(_microseconds(row["at"])),
+        row["actor"], row["event"], row["step"], row["section"] or "",
+        "" if row["old_version"] is None else str(row["old_version"]),
+        bytes(row["body_hash"]).hex(), row["detail"],
+    )  # fmt: skip
+    framed = b"".join(len(raw).to_bytes(8, "big") + raw for raw in (f.encode() for f in fields))
+    return hashlib.sha256(bytes(row["prev_hash"]) + framed).digest()
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _audit_row(row: asyncpg.Record) -> AuditRow:
+    return AuditRow(
+        value=json.loads(row["body"]) if row["body"] is not None else None,
+        hash=bytes(row["hash"]).hex(),
+        **{key: row[key] for key in (
+            "seq", "version", "at", "actor", "event", "step", "section", "old_version", "detail")},
+    )  # fmt: skip

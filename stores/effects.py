@@ -1,0 +1,73 @@
+"""The effect ledger in Postgres: the rows before and after whatever happens outside."""
+
+from collections.abc import Mapping
+
+import asyncpg
+
+from cases.effects import Claim, Effect, EffectIntent, EffectState, Outcome
+from cases.money import Money
+from cases.ports import Committed
+from cases.state import SCHEMA_VERSION, StepUpdate
+from stores.cases import committed
+from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
+from stores.steps import encode_steps
+
+#: Two claims of one charge raced and the unique index let the other one in.
+_LOST_RACE = Outcome(state=EffectState.REFUSED, code="already_claimed")
+
+
+class PostgresLedger:
+    """Fits `cases.ports.EffectLedger`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def claim(self, intent: EffectIntent) -> tuple[EffectIntent, Claim]:
+        """Commit the intent, or say what became of it; returns the intent as first claimed."""
+        amount = intent.amount
+        try:
+            async with case_errors(intent.case_id, intent.branch):
+                row = await fetch_row(
+                    self._pool, "claim_effect", intent.key, intent.kind, intent.case_id,
+                    intent.branch, intent.customer_id, amount and amount.amount_minor,
+                    amount and amount.currency, intent.charge_id, intent.duplicate_group,
+                    intent.parameters_digest, intent.model_dump_json().encode(),
+                    intent.approval_id, intent.approval_digest, intent.limit_minor,
+                    intent.limit_days,
+                )  # fmt: skip
+        except asyncpg.UniqueViolationError:
+            return intent, Claim(outcome=_LOST_RACE)
+        if row is None:
+            raise LookupError("the ledger did not answer")
+        outcome = Outcome(state=row["state"], receipt=row["receipt"], code=row["code"])
+        claimed = EffectIntent.model_validate_json(row["intent"])
+        return claimed, Claim(outcome=outcome, earlier_attempts=row["earlier_attempts"])
+
+    async def settle(
+        self,
+        intent: EffectIntent,
+        outcome: Outcome,
+        update: StepUpdate,
+        expected: Mapping[str, int],
+    ) -> Committed:
+        """Commit the outcome and the case's step in one transaction; a repeat is a no-op."""
+        encoded = encode_steps([update], expected)
+        async with case_errors(intent.case_id, intent.branch):
+            row = await fetch_row(
+                self._pool, "settle_effect", intent.key, intent.case_id, intent.branch,
+                outcome.state, outcome.receipt, outcome.code, SCHEMA_VERSION,
+                encoded.steps, encoded.bodies,
+            )  # fmt: skip
+        return committed(row)
+
+    async def of_case(self, case_id: str, branch: str) -> list[Effect]:
+        """The case's effects, in the order in which they were claimed."""
+        rows = await fetch_rows(self._pool, "list_effects", case_id, branch)
+        return [_effect(row) for row in rows]
+
+
+def _effect(row: asyncpg.Record) -> Effect:
+    fields = dict(row)
+    minor, currency = fields.pop("amount_minor"), fields.pop("currency")
+    amount = None if minor is None else Money(amount_minor=minor, currency=currency)
+    return Effect(amount=amount, **fields)

@@ -1,0 +1,112 @@
+"""Numbered migrations: each runs once, in order, in a transaction of its own."""
+
+import hashlib
+from importlib.resources import files
+
+import asyncpg
+
+from cases.records import Record
+from stores.postgres import Pool
+
+#: Any two migrating processes take turns under this advisory lock.
+_LOCK = 0x6361_7365  # "case"
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version    integer     PRIMARY KEY,
+    name       text        NOT NULL,
+    checksum   text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)"""
+
+
+class SchemaMismatch(Exception):
+    """The database's schema and this code do not fit; the sentence names both versions."""
+
+
+class Migration(Record):
+    """One file: 0001_cases.sql has version 1 and name cases."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def known_migrations() -> list[Migration]:
+    """All migrations of this code, in order. Raises SchemaMismatch for a gap in the numbers."""
+    folder = files("stores").joinpath("migrations")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    found = [
+        Migration(version=int(number), name=rest, sql=folder.joinpath(name).read_text("utf-8"))
+        for name in names
+        for number, _, rest in [name.removesuffix(".sql").partition("_")]
+    ]
+    for expected, migration in enumerate(found, start=1):
+        if migration.version != expected:
+            raise SchemaMismatch(
+                f"Migration {expected} is missing: after {expected - 1} comes {migration.version}."
+            )
+    return found
+
+
+async def migrate(dsn: str) -> list[int]:
+    """Bring the database up to this code; the versions that were applied now."""
+    connection = await asyncpg.connect(dsn, timeout=5)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await connection.execute(_TABLE)
+        applied = {row["version"]: row["checksum"] for row in await _applied(connection)}
+        known = known_migrations()
+        _compare(known, applied)
+        missing = [migration for migration in known if migration.version not in applied]
+        for migration in missing:
+            await _apply(connection, migration)
+        return [migration.version for migration in missing]
+    finally:
+        await connection.close()
+
+
+async def check_schema(pool: Pool) -> None:
+    """Raise SchemaMismatch unless the database is exactly at this code's version."""
+    newest = known_migrations()[-1].version
+    exists = await pool.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+    found = (
+        await pool.fetchval("SELECT coalesce(max(version), 0) FROM schema_migrations")
+        if exists
+        else 0
+    )
+    if found != newest:
+        advice = "run `casekeeper migrate`" if found < newest else "use a newer Casekeeper"
+        raise SchemaMismatch(
+            f"The database has schema version {found}, this code needs {newest}: {advice}."
+        )
+
+
+async def _applied(connection: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
+    return await connection.fetch("SELECT version, checksum FROM schema_migrations")
+
+
+def _compare(known: list[Migration], applied: dict[int, str]) -> None:
+    newest = known[-1].version
+    if applied and max(applied) > newest:
+        raise SchemaMismatch(
+            f"The database has schema version {max(applied)}, this code knows only {newest}."
+        )
+    for migration in known:
+        if applied.get(migration.version, migration.checksum) != migration.checksum:
+            raise SchemaMismatch(
+                f"Migration {migration.version} was applied in another form than this code has."
+            )
+
+
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(migration.sql)
+        await connection.execute(
+            "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+            migration.version, migration.name, migration.checksum,
+        )  # fmt: skip

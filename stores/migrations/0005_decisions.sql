@@ -1,0 +1,78 @@
+-- A person's decision: the first committed one stands.
+
+-- Decide a request as the approver whose token hash is given, and commit the case's step with it.
+-- Raises CK401 (no such approver), CK403 (not allowed), CK404 (no request), CK409 (decided), CK410
+-- (expired or voided); the caller records refusals.
+CREATE FUNCTION decide_approval(
+    p_approval text, p_token_hash bytea, p_verdict text, p_note text,
+    p_schema integer, p_steps jsonb, p_bodies bytea[],
+    OUT version bigint, OUT repeated boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+    v_approver approvers;
+    v_ask      approvals;
+BEGIN
+    SELECT * INTO v_approver FROM approvers WHERE token_hash = p_token_hash AND revoked_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'unknown approver' USING ERRCODE = 'CK401';
+    END IF;
+    -- The case's row first, as every step does: two lock orders would be a deadlock.
+    PERFORM 1 FROM cases c JOIN approvals a USING (case_id, branch)
+        WHERE a.approval_id = p_approval FOR UPDATE OF c;
+    SELECT * INTO v_ask FROM approvals WHERE approval_id = p_approval FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such request' USING ERRCODE = 'CK404';
+    END IF;
+    IF v_ask.state IN ('approved', 'denied') THEN
+        RAISE EXCEPTION 'already decided' USING ERRCODE = 'CK409',
+            DETAIL = json_build_object('state', v_ask.state, 'by', v_ask.decided_by);
+    END IF;
+    IF v_ask.state <> 'pending' OR v_ask.expires_at <= clock_timestamp() THEN
+        RAISE EXCEPTION 'request is over' USING ERRCODE = 'CK410';
+    END IF;
+    IF p_verdict = 'approved'
+            AND coalesce((v_approver.limits->>v_ask.currency)::bigint, -1) < v_ask.amount_minor THEN
+        RAISE EXCEPTION 'above own limit' USING ERRCODE = 'CK403';
+    END IF;
+    UPDATE approvals SET state = p_verdict, decided_by = v_approver.name, note = p_note,
+            decided_at = clock_timestamp()
+        WHERE approval_id = p_approval;
+    SELECT c.version, c.repeated INTO version, repeated
+        FROM commit_steps(v_ask.case_id, v_ask.branch, p_schema, p_steps, p_bodies) c;
+END $$;
+
+-- Expire or void an open request, with the case's step. One already decided stays as it is.
+CREATE FUNCTION close_approval(
+    p_approval text, p_state text, p_schema integer, p_steps jsonb, p_bodies bytea[],
+    OUT state text
+) LANGUAGE plpgsql AS $$
+DECLARE
+    v_case   text;
+    v_branch text;
+BEGIN
+    SELECT c.case_id, c.branch INTO v_case, v_branch FROM cases c
+        JOIN approvals a USING (case_id, branch) WHERE a.approval_id = p_approval FOR UPDATE OF c;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no such request' USING ERRCODE = 'CK404';
+    END IF;
+    UPDATE approvals a SET state = p_state, decided_at = clock_timestamp()
+        WHERE a.approval_id = p_approval AND a.state = 'pending';
+    IF FOUND THEN
+        PERFORM commit_steps(v_case, v_branch, p_schema, p_steps, p_bodies);
+    END IF;
+    SELECT a.state INTO state FROM approvals a WHERE a.approval_id = p_approval;
+END $$;
+
+-- Record something that was refused, or seen, without a change of the case's state.
+CREATE FUNCTION note_event(p_case text, p_branch text, p_actor text, p_event text, p_detail text)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_version bigint;
+BEGIN
+    SELECT c.version INTO v_version FROM cases c
+        WHERE c.case_id = p_case AND c.branch = p_branch FOR UPDATE;
+    IF FOUND THEN
+        PERFORM append_audit(p_case, p_branch, v_version, p_actor, p_event, '', NULL, NULL,
+            sha256(''::bytea), p_detail);
+    END IF;
+END $$;

@@ -1,0 +1,85 @@
+"""How steps travel to the database: one JSON document about them, and their bodies as bytes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cases.approvals import EXPIRES_AFTER, ApprovalRequest
+from cases.records import Record, canonical
+from cases.state import Message, StepUpdate
+
+
+class EncodedSteps(Record):
+    """The arguments p_steps and p_bodies of the database's functions."""
+
+    steps: str
+    bodies: list[bytes]
+
+
+def encode_steps(updates: Sequence[StepUpdate], expected: Mapping[str, int]) -> EncodedSteps:
+    """Encode; raises ForeignWrite for an update of a section that its owner does not own."""
+    bodies: list[bytes] = []
+    steps: list[dict[str, Any]] = []
+    for update in updates:
+        update.check_ownership()
+        steps.append(_step(update, expected, bodies))
+    return EncodedSteps(steps=json.dumps(steps), bodies=bodies)
+
+
+def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) -> dict[str, Any]:
+    step: dict[str, Any] = {
+        "step": update.step,
+        "owner": update.owner,
+        "retries": update.retries,
+        "detail": _detail(update),
+        "sections": [
+            {
+                "name": name,
+                "owner": section.owner,
+                "expected": expected.get(name, 0),
+                "body": _place(bodies, section.model_dump_json().encode()),
+            }
+            for name, section in update.sections.items()
+        ],
+        "messages": [_message(message, bodies) for message in update.messages],
+        "void_approvals": update.withdraws_approval,
+    }
+    if update.approval_request:
+        step["approval"] = _approval(update.approval_request, bodies)
+    if update.status:
+        step["status"] = update.status.value
+    if update.error:
+        step["error"] = update.error.replace("\0", "\ufffd")
+    return step
+
+
+def _detail(update: StepUpdate) -> str:
+    """The audit row's words: why, and by which model, prompt or rule. NUL cannot be stored."""
+    detail = {"reason": update.reason, **update.provenance}
+    return canonical({k: v for k, v in detail.items() if v}).decode().replace("\\u0000", "\ufffd")
+
+
+def _message(message: Message, bodies: list[bytes]) -> dict[str, Any]:
+    return {
+        "id": message.message_id,
+        "received_at": message.received_at.isoformat(),
+        "body": _place(bodies, message.text.encode()),
+    }
+
+
+def _approval(request: ApprovalRequest, bodies: list[bytes]) -> dict[str, Any]:
+    orders = canonical([order.model_dump(mode="json") for order in request.orders])
+    return {
+        "approval_id": request.approval_id,
+        "digest": request.digest,
+        "amount_minor": request.amount.amount_minor,
+        "currency": request.amount.currency,
+        "orders": _place(bodies, orders),
+        "rule": request.rule,
+        "expires_in_s": int(EXPIRES_AFTER.total_seconds()),
+    }
+
+
+def _place(bodies: list[bytes], body: bytes) -> int:
+    bodies.append(body)
+    return len(bodies)

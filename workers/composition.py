@@ -1,0 +1,166 @@
+"""Constructs the application: stores, gateways, agents and activities, from servers and settings."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import asyncpg
+from redis.asyncio import Redis
+
+from activities.agent_steps import AgentActivities
+from activities.agents.base import Tools
+from activities.cases import CaseActivities
+from activities.effects import EffectActivities
+from activities.record import CaseRecord
+from cases.errors import InvalidInput
+from cases.policy import RefundPolicy
+from cases.ports import Accounts, LanguageModel, Mail, Payments
+from gateways.offline.model import OfflineModel
+from gateways.sandbox.accounts import SandboxAccounts
+from gateways.sandbox.mail import SandboxMail
+from gateways.sandbox.payments import SandboxPayments
+from runtime.servers import Servers, ServerUnreachable
+from runtime.settings import Settings
+from stores.approvals import PostgresApprovals
+from stores.approvers import PostgresApprovers
+from stores.audit import PostgresAudit
+from stores.cases import PostgresCases
+from stores.effects import PostgresLedger
+from stores.hot import RedisHotStore, connect_redis
+from stores.migrations import check_schema
+from stores.postgres import Pool, open_pool
+
+T = TypeVar("T")
+
+#: How long a server may take to answer the first time, in seconds.
+CONNECT_DEADLINE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Gateways:
+    """The outside world as it is configured."""
+
+    model: LanguageModel
+    payments: Payments
+    accounts: Accounts
+    mail: Mail
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Everything that keeps something."""
+
+    pool: Pool
+    sandbox: Pool
+    redis: Redis
+    cases: PostgresCases
+    record: CaseRecord
+    ledger: PostgresLedger
+    approvals: PostgresApprovals
+    approvers: PostgresApprovers
+    audit: PostgresAudit
+
+
+@asynccontextmanager
+async def open_stores(servers: Servers, *, connections: int = 5) -> AsyncGenerator[Stores]:
+    """Connect to Postgres (checking its schema) and, lazily, to Redis.
+
+    Raises ServerUnreachable or SchemaMismatch.
+    """
+    async with open_postgres(servers.database_url, size=connections) as pool:
+        await check_schema(pool)
+        sandbox_dsn = servers.sandbox_database_url
+        async with open_postgres(sandbox_dsn, size=connections, name="sandbox") as sandbox:
+            redis = connect_redis(servers.redis_url)
+            try:
+                yield _stores(pool, sandbox, redis)
+            finally:
+                await redis.aclose()
+
+
+@asynccontextmanager
+async def open_postgres(
+    dsn: str, *, size: int = 5, name: str = "casekeeper"
+) -> AsyncGenerator[Pool]:
+    """A pool of connections; raises ServerUnreachable when the server does not answer."""
+    pool = await reach("Postgres", lambda: open_pool(dsn, size=size, application=name))
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def reach(server: str, call: Callable[[], Awaitable[T]]) -> T:
+    """Call a server for the first time; raises ServerUnreachable within CONNECT_DEADLINE_S."""
+    try:
+        async with asyncio.timeout(CONNECT_DEADLINE_S):
+            return await call()
+    except (
+        OSError,
+        TimeoutError,
+        ValueError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+    ) as error:
+        problem = str(error) or "it does not answer"
+        raise ServerUnreachable(server, problem) from error
+
+
+def _stores(pool: Pool, sandbox: Pool, redis: Redis) -> Stores:
+    cases = PostgresCases(pool)
+    return Stores(
+        pool=pool,
+        sandbox=sandbox,
+        redis=redis,
+        cases=cases,
+        record=CaseRecord(cases, RedisHotStore(redis)),
+        ledger=PostgresLedger(pool),
+        approvals=PostgresApprovals(pool),
+        approvers=PostgresApprovers(pool),
+        audit=PostgresAudit(pool),
+    )
+
+
+def sandbox_gateways(stores: Stores, settings: Settings) -> Gateways:
+    """The sandbox for money, accounts and mail, and the configured model."""
+    if settings.model != "offline":
+        raise InvalidInput("CASEKEEPER_MODEL", f"{settings.model!r} is not known: use 'offline'")
+    return Gateways(
+        model=OfflineModel(),
+        payments=SandboxPayments(stores.sandbox),
+        accounts=SandboxAccounts(stores.sandbox),
+        mail=SandboxMail(stores.sandbox),
+    )
+
+
+def shipped_policy() -> RefundPolicy:
+    """The refund policy that ships with Casekeeper."""
+    text = files("cases").joinpath("refund_policy.toml").read_text("utf-8")
+    return RefundPolicy.from_toml(text)
+
+
+def all_activities(stores: Stores, gateways: Gateways) -> list[Callable[..., Any]]:
+    """What a worker registers."""
+    policy = shipped_policy()
+    tools = Tools(
+        model=gateways.model,
+        payments=gateways.payments,
+        accounts=gateways.accounts,
+        policy=policy,
+    )
+    effects = EffectActivities(
+        stores.record,
+        stores.ledger,
+        gateways.payments,
+        gateways.accounts,
+        gateways.mail,
+        policy,
+    )
+    return [
+        *AgentActivities(stores.record, tools).all(),
+        *CaseActivities(stores.record, stores.approvals).all(),
+        *effects.all(),
+    ]

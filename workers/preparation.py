@@ -1,0 +1,63 @@
+"""Makes a set of servers ready for cases: schema, search attributes, and someone who may approve."""
+
+import asyncpg
+
+from cases.records import Record
+from gateways.sandbox import world
+from runtime.servers import Servers, ServerUnreachable
+from runtime.temporal import connect, register_search_attributes
+from stores.approvers import PostgresApprovers
+from stores.migrations import migrate
+from workers.composition import open_postgres, reach
+from workflows.case_file import SEARCH_ATTRIBUTES
+
+#: The first approver's name and limits, in minor units by currency (ten times the refund policy's).
+FIRST_APPROVER = "lead"
+FIRST_LIMITS = {
+    "USD": 500_000,
+    "EUR": 500_000,
+    "GBP": 400_000,
+    "CAD": 650_000,
+    "AUD": 750_000,
+    "CHF": 450_000,
+    "JPY": 750_000,
+    "BHD": 1_900_000,
+}
+
+
+class Prepared(Record):
+    """What was done now; the token of a new approver is shown only here."""
+
+    migrations: list[int]
+    search_attributes: list[str]
+    approver: str | None = None
+    token: str | None = None
+
+
+async def prepare(servers: Servers) -> Prepared:
+    """Bring Postgres, Temporal and the sandbox up to this code. Safe to repeat.
+
+    Raises ServerUnreachable or SchemaMismatch.
+    """
+    applied = await _migrate(servers.database_url)
+    await register_search_attributes(await connect(servers), SEARCH_ATTRIBUTES)
+    async with open_postgres(servers.sandbox_database_url, size=1) as sandbox:
+        await world.prepare(sandbox)
+    async with open_postgres(servers.database_url, size=1) as pool:
+        approvers = PostgresApprovers(pool)
+        token = None if await approvers.any() else await approvers.add(FIRST_APPROVER, FIRST_LIMITS)
+    return Prepared(
+        migrations=applied,
+        search_attributes=sorted(SEARCH_ATTRIBUTES),
+        approver=FIRST_APPROVER if token else None,
+        token=token,
+    )
+
+
+async def _migrate(dsn: str) -> list[int]:
+    try:
+        return await reach("Postgres", lambda: migrate(dsn))
+    except ServerUnreachable as error:
+        if isinstance(error.__cause__, asyncpg.PostgresSyntaxOrAccessError):
+            raise error.__cause__ from None
+        raise

@@ -1,0 +1,153 @@
+"""How the case's steps are run: each is an activity whose report goes into the case file."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from activities.agent_steps import AgentActivities, AgentFailure, AgentTask
+from activities.agents.base import Agent
+from activities.cases import ApprovalTask, CaseActivities, MessageTask, OpenTask
+from activities.effects import AnswerTask, EffectActivities, EffectReport, RefundTask, ResetTask
+from activities.options import AGENT, COMPENSATION, EFFECT, RECORD
+from activities.steps import StepReport
+from cases.approvals import ApprovalState
+from workflows.case_file import CaseFile
+from workflows.saga import see_through
+
+EffectTask = RefundTask | ResetTask | AnswerTask
+EffectMethod = Callable[[EffectActivities, Any], Coroutine[Any, Any, EffectReport]]
+
+
+class Steps:
+    """Runs activities for one case and takes over what they report."""
+
+    def __init__(self, file: CaseFile) -> None:
+        self._file = file
+
+    async def open(self, text: str) -> None:
+        """Put a case on record that came with its text."""
+        await workflow.execute_local_activity_method(
+            CaseActivities.open_case,
+            OpenTask(ref=self._file.ref(), text=text),
+            **RECORD.local(),
+            summary="Put the case on record",
+        )
+
+    async def ask(self, agent: type[Agent[Any]], number: int, *, cancelled: bool = False) -> None:
+        """Let one agent judge. If it fails for good, the case goes on with that on record."""
+        task = AgentTask(
+            ref=self._file.ref(), agent=agent.name(), round=number, cancelled=cancelled
+        )
+        try:
+            report = await workflow.execute_activity(
+                agent.activity_name(),
+                task,
+                result_type=StepReport,
+                **AGENT.normal(),
+                summary=agent.summary,
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            report = await workflow.execute_local_activity_method(
+                AgentActivities.record_failure,
+                AgentFailure(task=task, error=str(error.cause)),
+                **RECORD.local(),
+                summary=f"The {agent.name()} agent gave up",
+            )
+        self._file.apply(report)
+
+    async def refund(self, task: RefundTask) -> EffectReport:
+        """Pay one duplicate back. Without a report the record shows no approval."""
+        return await self._effect(
+            EffectActivities.issue_refund,
+            EffectActivities.give_up_refund,
+            task,
+            f"Refund {task.order.amount}",
+        )
+
+    async def send_reset_mail(self, task: ResetTask) -> EffectReport:
+        return await self._effect(
+            EffectActivities.send_reset_mail,
+            EffectActivities.give_up_reset_mail,
+            task,
+            "Send a password reset mail",
+        )
+
+    async def send_answer(self, task: AnswerTask) -> EffectReport:
+        return await self._effect(
+            EffectActivities.send_answer,
+            EffectActivities.give_up_answer,
+            task,
+            "Send the answer",
+        )
+
+    async def record_message(self, text: str, place: int) -> None:
+        """Put a text on record that came by signal; one that cannot be used changes nothing."""
+        try:
+            report = await workflow.execute_local_activity_method(
+                CaseActivities.record_message,
+                MessageTask(ref=self._file.ref(), text=text, place=place),
+                **RECORD.local(),
+                summary="Put a message on record",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.logger.warning("an unusable message was ignored")
+            return
+        self._file.apply(report)
+
+    async def read_decision(self, approval_id: str) -> None:
+        """Take over what the record says of the request."""
+        report = await workflow.execute_local_activity_method(
+            CaseActivities.read_decision,
+            ApprovalTask(ref=self._file.ref(), approval_id=approval_id),
+            **RECORD.local(),
+            summary="Read the decision",
+        )
+        self._file.apply(report)
+
+    async def end_request(self, approval_id: str, end: ApprovalState) -> None:
+        """Expire or withdraw the request; a decision that came first stands and is taken over."""
+        limits = COMPENSATION if end is ApprovalState.VOID else RECORD
+        report = await workflow.execute_local_activity_method(
+            CaseActivities.close_approval,
+            ApprovalTask(ref=self._file.ref(), approval_id=approval_id, end=end),
+            **limits.local(),
+            summary=f"The approval request is {end}",
+        )
+        self._file.apply(report)
+
+    async def remind_approvers(self, approval_id: str) -> None:
+        await workflow.execute_local_activity_method(
+            CaseActivities.remind_approvers,
+            ApprovalTask(ref=self._file.ref(), approval_id=approval_id),
+            **RECORD.local(),
+            summary="Remind the approvers",
+        )
+
+    async def _effect(
+        self, perform: EffectMethod, give_up: EffectMethod, task: EffectTask, summary: str
+    ) -> EffectReport:
+        """Run an effect to its end, also when the case is cancelled meanwhile."""
+
+        async def run() -> EffectReport:
+            try:
+                return await workflow.execute_activity_method(
+                    perform, task, **EFFECT.normal(), summary=summary
+                )
+            except ActivityError:
+                return await workflow.execute_local_activity_method(
+                    give_up, task, **RECORD.local(), summary=f"{summary}: outcome unknown"
+                )
+
+        effect, cancelled = await see_through(run())
+        if effect.report:
+            self._file.apply(effect.report)
+        if cancelled:
+            raise asyncio.CancelledError
+        return effect
