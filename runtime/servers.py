@@ -1,5 +1,6 @@
 """Which servers this process uses: those of the environment, else the embedded ones."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -50,7 +51,7 @@ def find_servers(settings: Settings) -> Servers:
     """The servers to use; raises ServerUnreachable for one that neither side names."""
     named = named_in_environment(settings)
     missing = [name for name, is_named in named.items() if not is_named]
-    embedded = find_running(settings.home) if missing else None
+    embedded = find_embedded(settings) if missing else None
     if missing and embedded is None:
         raise ServerUnreachable(
             _SERVER_OF[missing[0]],
@@ -58,6 +59,16 @@ def find_servers(settings: Settings) -> Servers:
             f"{'is' if len(missing) == 1 else 'are'} not set. Start one with `casekeeper up`.",
         )
     return _combine(settings, embedded)
+
+
+def find_embedded(settings: Settings) -> Addresses | None:
+    """The embedded stack that runs here: the usual one, else the demo's."""
+    return find_running(settings.home) or find_running(demo_home(settings))
+
+
+def demo_home(settings: Settings) -> Path:
+    """Where the demo keeps the data of its own stack, anew for each run."""
+    return settings.home / "demo"
 
 
 def of_stack(settings: Settings, addresses: Addresses) -> Servers:

@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
@@ -35,3 +38,14 @@ async def register_search_attributes(client: Client, wanted: dict[str, str]) -> 
 
 def _constant(kind: str) -> str:
     return f"INDEXED_VALUE_TYPE_{kind.upper()}"
+
+
+async def keep_closed_runs(client: Client, days: int) -> None:
+    """Let the namespace keep closed workflows so long; the dev server would drop them in a day."""
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace,
+            config=NamespaceConfig(workflow_execution_retention_ttl=Duration(seconds=days * 86400)),
+        ),
+        timeout=timedelta(seconds=10),
+    )

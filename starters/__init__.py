@@ -1,1 +1,1 @@
-"""."""
+"""What people do with cases. One command, one file."""

@@ -47,19 +47,19 @@ class PostgresApprovals:
 
     async def decide(
         self, state: CaseState, approval: Approval, token: str, verdict: Verdict, note: str
-    ) -> Committed:
+    ) -> tuple[StepUpdate, Committed]:
         """Decide as the holder of the token; the first committed decision stands.
 
-        Raises Forbidden, AlreadyDecided or StaleRequest; a refusal leaves an audit row.
+        Returns the step that was committed with it. Raises Forbidden, AlreadyDecided or
+        StaleRequest; a refusal leaves an audit row.
         """
         approver = await fetch_row(self._pool, "find_approver", token_hash(token))
         name = approver["name"] if approver else "unknown"
         decided = _section(state, approval).model_copy(
             update={"state": ApprovalState(verdict), "decided_by": name, "note": note}
         )
-        encoded = encode_steps(
-            [_step(decided, f"{verdict} by {name}")], state.expected(decided.name)
-        )
+        update = _step(decided, f"{verdict} by {name}")
+        encoded = encode_steps([update], state.expected(decided.name))
         try:
             row = await fetch_row(
                 self._pool, "decide_approval", approval.approval_id, token_hash(token), verdict,
@@ -69,7 +69,7 @@ class PostgresApprovals:
             refusal = _refusal(approval, name, error)
             await self._note(approval, name, "decision_refused", str(refusal))
             raise refusal from error
-        return committed(row)
+        return update, committed(row)
 
     async def close(self, state: CaseState, approval_id: str, end: ApprovalState) -> ApprovalState:
         """Expire or void an open request; the state in which it now is."""

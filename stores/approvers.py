@@ -24,6 +24,11 @@ class PostgresApprovers:
         row = await fetch_row(self._pool, "count_approvers")
         return row is not None and row["count"] > 0
 
+    async def name_of(self, token: str) -> str | None:
+        """Whose token it is; None for an unknown or revoked one."""
+        row = await fetch_row(self._pool, "find_approver", token_hash(token))
+        return row["name"] if row else None
+
     async def add(self, name: str, limits: Mapping[str, int]) -> str | None:
         """A new approver's token, shown only now; None if the name is taken."""
         token = f"ckt_{secrets.token_urlsafe(24)}"

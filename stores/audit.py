@@ -47,6 +47,10 @@ class PostgresAudit:
             case_id, branch, rows, (head["audit_seq"], head["audit_head"]) if head else None
         )
 
+    async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
+        """Record something that was asked or refused, without a change of the case's state."""
+        await fetch_row(self._pool, "note_event", case_id, branch, actor, event, detail)
+
     async def _rows(self, case_id: str, branch: str) -> list[asyncpg.Record]:
         rows = await fetch_rows(self._pool, "read_audit", case_id, branch)
         if not rows:

@@ -1,0 +1,95 @@
+"""Starts the embedded servers and makes them ready for cases."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cases.records import Record
+from runtime.embedded.stack import EmbeddedStack
+from runtime.servers import Servers, of_stack
+from runtime.settings import Settings
+from runtime.temporal import connect, keep_closed_runs
+from starters.migrate import make_ready
+from workers.main import run_worker
+from workflows.case_file import SEARCH_ATTRIBUTES
+
+#: How long the embedded Temporal keeps closed workflows, in days.
+_RETENTION_DAYS = 90
+
+
+class EmbeddedStackDied(Exception):
+    """A server of the embedded stack ended by itself."""
+
+
+class Running(Record):
+    """What was started."""
+
+    servers: Servers
+    token_file: str | None
+
+
+@asynccontextmanager
+async def embedded_stack(
+    settings: Settings, home: Path, *, worker: bool, report: Callable[[str], None]
+) -> AsyncGenerator[Running]:
+    """Servers, schema and, if wanted, a worker in this process; all end with the block.
+
+    Raises StackAlreadyRunning, StackFailed; EmbeddedStackDied in the block's task.
+    """
+    stack = await asyncio.to_thread(
+        EmbeddedStack.start, home, search_attributes=SEARCH_ATTRIBUTES, report=report
+    )
+    try:
+        servers = of_stack(settings, stack.addresses)
+        ready = await make_ready(servers, home)
+        await keep_closed_runs(await connect(servers), _RETENTION_DAYS)
+        async with _watched(stack), _worker(servers, settings, wanted=worker):
+            if worker:
+                report("The worker is ready")
+            yield Running(servers=servers, token_file=ready["token_file"])
+    finally:
+        await asyncio.to_thread(stack.stop)
+
+
+@asynccontextmanager
+async def _worker(servers: Servers, settings: Settings, *, wanted: bool) -> AsyncGenerator[None]:
+    if not wanted:
+        yield
+        return
+    stop, ready = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(run_worker(servers, settings, stop, ready))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        if task.done():
+            task.result()
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+@asynccontextmanager
+async def _watched(stack: EmbeddedStack) -> AsyncGenerator[None]:
+    """End the block's task when a server dies: nothing works without it."""
+    owner = asyncio.current_task()
+    died: list[str] = []
+
+    async def watch() -> None:
+        while not (problem := stack.failed()):
+            await asyncio.sleep(0.5)
+        died.append(problem)
+        if owner:
+            owner.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if died:
+            raise EmbeddedStackDied(died[0]) from None
+        raise
+    finally:
+        watcher.cancel()

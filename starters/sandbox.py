@@ -1,0 +1,82 @@
+"""`casekeeper sandbox`: the outside world to try things on."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cases.errors import InvalidInput
+from cases.money import Money
+from gateways.sandbox import world
+from runtime.servers import find_servers
+from runtime.settings import Settings
+from starters.terminal import JsonFlag, attempt, execute, out
+from workers.composition import open_postgres
+
+sandbox = typer.Typer(help="The sandbox's customers, charges, refunds and mails.")
+
+
+@sandbox.command()
+def load(
+    file: Annotated[str, typer.Argument(help="A JSON file, or - for standard input.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Add customers and charges to the sandbox; all or none."""
+    given = attempt(lambda: world.World.parse(_read(file)), as_json)
+    execute(_load(given), as_json, _print_loaded)
+
+
+@sandbox.command()
+def show(as_json: JsonFlag = False) -> None:
+    """Show what the outside world has: charges, refunds, mails, answers."""
+    execute(_show(), as_json, _print_world)
+
+
+def _read(file: str) -> str:
+    if file == "-":
+        return sys.stdin.read()
+    try:
+        return Path(file).read_text("utf-8")
+    except OSError as error:
+        raise InvalidInput("file", f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput("file", f"{file} is not UTF-8") from error
+
+
+async def _load(given: world.World) -> dict[str, int]:
+    async with open_postgres(find_servers(Settings()).sandbox_database_url, size=1) as pool:
+        await world.prepare(pool)
+        await world.load(pool, given)
+    return {"customers": len(given.customers), "charges": len(given.charges)}
+
+
+async def _show() -> dict[str, list[dict[str, Any]]]:
+    async with open_postgres(find_servers(Settings()).sandbox_database_url, size=1) as pool:
+        await world.prepare(pool)
+        return await world.show(pool)
+
+
+def _print_loaded(result: dict[str, int]) -> None:
+    out.print(
+        f"{result['customers']} customers and {result['charges']} charges are in the sandbox."
+    )
+
+
+def _print_world(result: dict[str, list[dict[str, Any]]]) -> None:
+    charges = Table("charge", "customer", "amount", "merchant", "status", title="charges")
+    for row in result["charges"]:
+        charges.add_row(row["id"], row["customer_id"], _money(row), row["merchant"], row["status"])
+    refunds = Table("refund", "charge", "amount", "status", title="refunds")
+    for row in result["refunds"]:
+        refunds.add_row(row["id"], row["charge_id"], _money(row), row["status"])
+    mails = Table("mail", "kind", "customer", "case", title="mails")
+    for row in [*result["mails"], *result["answers"]]:
+        mails.add_row(row["id"], row["kind"], row["customer_id"], row["case_id"])
+    for table in (charges, refunds, mails):
+        out.print(table)
+
+
+def _money(row: dict[str, Any]) -> str:
+    return str(Money(amount_minor=row["amount_minor"], currency=row["currency"]))

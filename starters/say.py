@@ -1,0 +1,39 @@
+"""`casekeeper say`: the customer adds something to an open case."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from cases.messages import CustomerMessage
+from cases.state import Message, StepUpdate
+from cases.text import clean_text
+from starters.session import open_session
+from starters.terminal import CaseArgument, JsonFlag, attempt, execute, out
+from workflows.support_case import SupportCaseWorkflow
+
+
+def say(
+    case: CaseArgument,
+    text: Annotated[str, typer.Argument(help="What the customer added.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Add a customer's follow-up message to an open case."""
+    cleaned = attempt(lambda: clean_text(text), as_json)
+    execute(_say(case, cleaned), as_json, lambda _: out.print(f"Case {case} has the message."))
+
+
+async def _say(case_id: str, text: str) -> dict[str, str]:
+    async with open_session() as session:
+        state = await session.open_case(case_id)
+        message = Message(
+            message_id=f"msg-{secrets.token_hex(8)}", text=text, received_at=datetime.now(UTC)
+        )
+        step = StepUpdate(step=f"message:{message.message_id}", owner="intake", messages=(message,))
+        await session.stores.record.commit(state, [step])
+        # The text is on record; the signal carries only its id, so history stays small.
+        await session.handle(case_id).signal(
+            SupportCaseWorkflow.customer_said, CustomerMessage(message_id=message.message_id)
+        )
+        return {"case_id": case_id, "message_id": message.message_id}

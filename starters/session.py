@@ -1,0 +1,73 @@
+"""What a command works with: the servers, the stores and a Temporal client."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from cases.errors import CaseClosed
+from cases.ids import MAIN, workflow_id
+from cases.state import CaseState
+from runtime.servers import Servers, find_servers
+from runtime.settings import Settings
+from runtime.temporal import connect
+from workers.composition import Stores, open_stores
+
+
+@dataclass(frozen=True)
+class Session:
+    """Connections that a command may use."""
+
+    settings: Settings
+    servers: Servers
+    stores: Stores
+    temporal: Client
+
+    def handle(self, case_id: str, branch: str = MAIN) -> WorkflowHandle[object, object]:
+        """The case's workflow."""
+        return self.temporal.get_workflow_handle(workflow_id(case_id, branch))
+
+    def link(self, case_id: str, branch: str, run_id: str | None) -> str | None:
+        """Where the Temporal Web UI shows the case."""
+        if self.servers.web_url is None:
+            return None
+        run = f"/{run_id}/history" if run_id else ""
+        return (
+            f"{self.servers.web_url}/namespaces/{self.servers.namespace}"
+            f"/workflows/{workflow_id(case_id, branch)}{run}"
+        )
+
+    async def run_id(self, case_id: str, branch: str = MAIN) -> str | None:
+        """The id of the case's newest run; None where Temporal has none (any more)."""
+        try:
+            return (await self.handle(case_id, branch).describe()).run_id
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def open_case(self, case_id: str, branch: str = MAIN) -> CaseState:
+        """The case's state; raises CaseNotFound, and CaseClosed once it has ended."""
+        state = await self.stores.cases.load(case_id, branch)
+        if state.status.closed:
+            raise CaseClosed(case_id, state.status)
+        return state
+
+
+@asynccontextmanager
+async def open_session(servers: Servers | None = None) -> AsyncGenerator[Session]:
+    """Connect to all servers; raises ServerUnreachable, SchemaMismatch."""
+    settings = Settings()
+    servers = servers or find_servers(settings)
+    temporal = await connect(servers)
+    async with open_stores(servers) as stores:
+        yield Session(settings, servers, stores, temporal)
+
+
+@asynccontextmanager
+async def open_records() -> AsyncGenerator[Stores]:
+    """Connect to the stores only, for commands that look at the record."""
+    async with open_stores(find_servers(Settings())) as stores:
+        yield stores
