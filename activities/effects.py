@@ -35,7 +35,7 @@ Perform = Callable[[EffectIntent], Awaitable[Outcome]]
 
 
 class RefundTask(Record):
-    """Refund one order. With an approval id a person must have approved it; else the limit holds."""
+    """Refund one order: with an approval id as a person approved it, else within the limit."""
 
     ref: CaseRef
     order: RefundOrder
@@ -82,6 +82,7 @@ class EffectActivities:
         self,
         record: CaseRecord,
         ledger: EffectLedger,
+        *,
         payments: Payments,
         accounts: Accounts,
         mail: Mail,

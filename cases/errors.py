@@ -21,7 +21,7 @@ from typing import ClassVar
 
 
 class CaseError(Exception):
-    """Base of all errors in case words. `retryable` says whether the same call may succeed later."""
+    """Base of all errors in case words; `retryable`: may the same call succeed later?"""
 
     retryable: ClassVar[bool] = False
 

@@ -10,9 +10,12 @@ from cases.errors import InvalidInput
 
 #: ISO 4217 currencies whose minor unit is not a hundredth; all others have two decimals.
 ZERO_DECIMALS = frozenset(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()
+    {
+        *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
+        *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+    }
 )
-THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 
 #: The largest amount accepted, in minor units: fits a Postgres BIGINT with room for sums.
 MAX_MINOR = 10**15

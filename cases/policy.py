@@ -6,7 +6,7 @@ The numbers are data (`refund_policy.toml`); every decision records the version 
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, cast
 
 from pydantic import Field, ValidationError
 
@@ -43,10 +43,11 @@ class RefundPolicy(Record):
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InvalidInput("policy", f"is not TOML: {error}") from error
-        limits = data.get("limits")
-        if not isinstance(limits, dict) or not all(isinstance(v, str) for v in limits.values()):
+        table = data.get("limits")
+        limits = cast("dict[str, object]", table) if isinstance(table, dict) else {}
+        if not limits:
             raise InvalidInput("limits", 'needs a table such as USD = "500.00"')
-        minor = {code: Money.parse(value, code).amount_minor for code, value in limits.items()}
+        minor = {code: _limit_in_minor(code, value) for code, value in limits.items()}
         try:
             return cls.model_validate({**data, "limits": minor})
         except ValidationError as error:
@@ -57,6 +58,12 @@ class RefundPolicy(Record):
         """The largest sum refunded without a person, or None for a currency not in the table."""
         minor = self.limits.get(currency)
         return None if minor is None else Money(amount_minor=minor, currency=currency)
+
+
+def _limit_in_minor(code: str, value: object) -> int:
+    if not isinstance(value, str):
+        raise InvalidInput(f"limits.{code}", f'{value!r} is not a decimal string such as "500.00"')
+    return Money.parse(value, code).amount_minor
 
 
 class PolicySection(Section):
@@ -132,20 +139,23 @@ def _about_findings(facts: Facts) -> Ruling | None:
     """What the billing records say, before any amount."""
     billing = facts.billing
     if billing is None:
-        known = {Topic.BILLING, Topic.ACCOUNT}
-        if set(facts.understanding.needs) - known or Topic.ACCOUNT in facts.understanding.needs:
-            return Decision.NO_ACTION, "no_money_asked", "The request is not about money."
-        return _human("billing_missing", "The billing records were not examined.")
+        return _without_billing(facts)
     if billing.doubts:
         return _human("doubtful", " ".join(billing.doubts))
     if facts.understanding.reason not in _MAY_MEAN_A_DUPLICATE:
         reason = facts.understanding.reason
         return _human("reason_needs_person", f"The customer's reason is {reason}.")
-    if not billing.orders and billing.past_refunds:
+    if billing.orders:
+        return None
+    if billing.past_refunds:
         return Decision.NO_ACTION, "already_refunded", "The refund is already on record."
-    if not billing.orders:
-        return Decision.NO_ACTION, "nothing_found", "The records show no duplicate charge."
-    return None
+    return Decision.NO_ACTION, "nothing_found", "The records show no duplicate charge."
+
+
+def _without_billing(facts: Facts) -> Ruling:
+    if Topic.BILLING in facts.understanding.needs:
+        return _human("billing_missing", "The billing records were not examined.")
+    return Decision.NO_ACTION, "no_money_asked", "The request is not about money."
 
 
 def _about_money(facts: Facts, policy: RefundPolicy) -> Ruling:

@@ -6,8 +6,12 @@ import typer
 from rich.table import Table
 
 from cases.ids import MAIN
+from cases.text import shorten
 from starters.session import open_records
 from starters.terminal import BranchOption, CaseArgument, JsonFlag, execute, out
+
+#: How much of a step's name fits a column: idempotency keys are longer.
+_STEP_WIDTH = 36
 
 
 def audit(
@@ -45,7 +49,7 @@ def _print(result: dict[str, Any]) -> None:
             row["at"][11:23],
             row["actor"],
             f"{what}: {row['section']}" if row["section"] else what,
-            row["step"] if len(row["step"]) < 40 else f"{row['step'][:16]}…",
+            shorten(row["step"], _STEP_WIDTH),
             row["detail"],
         )
     out.print(table)

@@ -1,5 +1,6 @@
 """The command `casekeeper`: every command in one list."""
 
+import io
 import sys
 
 import typer
@@ -39,7 +40,8 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         # What a customer wrote may not fit the terminal's encoding: show it escaped, do not fail.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # pyright: ignore
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 

@@ -170,7 +170,8 @@ async def _follow(session: Session, case_id: str, scene: Scene, *, quiet: bool) 
         if over:
             await ended
             return
-        if not approved and await handle.query(SupportCaseWorkflow.pending_approvals):
+        waiting = await handle.query(SupportCaseWorkflow.pending_approvals)
+        if waiting and not approved:
             await _approve(session, case_id, quiet=quiet)
             approved = True
         await asyncio.wait({ended}, timeout=0.2)

@@ -59,7 +59,7 @@ async def _postgres(servers: Servers) -> None:
 async def _redis(servers: Servers) -> None:
     try:
         async with connect_redis(servers.redis_url) as redis:
-            await redis.execute_command("PING")
+            await redis.ping()  # pyright: ignore[reportUnknownMemberType]  untyped upstream
     except (RedisError, OSError, ValueError) as error:
         raise ServerUnreachable("Redis", str(error) or "it does not answer") from error
 

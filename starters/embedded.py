@@ -78,7 +78,7 @@ async def _watched(stack: EmbeddedStack) -> AsyncGenerator[None]:
     died: list[str] = []
 
     async def watch() -> None:
-        while not (problem := stack.failed()):
+        while not (problem := stack.failed()):  # noqa: ASYNC110  it is another process's state
             await asyncio.sleep(0.5)
         died.append(problem)
         if owner:

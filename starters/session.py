@@ -9,11 +9,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cases.errors import CaseClosed
 from cases.ids import MAIN, workflow_id
+from cases.messages import CaseOutcome
 from cases.state import CaseState
 from runtime.servers import Servers, find_servers
 from runtime.settings import Settings
 from runtime.temporal import connect
 from workers.composition import Stores, open_stores
+from workflows.support_case import SupportCaseWorkflow
+
+CaseHandle = WorkflowHandle[SupportCaseWorkflow, CaseOutcome]
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,11 @@ class Session:
     stores: Stores
     temporal: Client
 
-    def handle(self, case_id: str, branch: str = MAIN) -> WorkflowHandle[object, object]:
+    def handle(self, case_id: str, branch: str = MAIN) -> CaseHandle:
         """The case's workflow."""
-        return self.temporal.get_workflow_handle(workflow_id(case_id, branch))
+        return self.temporal.get_workflow_handle_for(
+            SupportCaseWorkflow.run, workflow_id(case_id, branch)
+        )
 
     def link(self, case_id: str, branch: str, run_id: str | None) -> str | None:
         """Where the Temporal Web UI shows the case."""

@@ -60,7 +60,7 @@ class NewCase(Record):
         )
 
 
-def start(
+def start(  # noqa: PLR0917  typer reads the options from the signature
     text: Annotated[str | None, typer.Argument(help="What the customer said.")] = None,
     customer: Annotated[str | None, typer.Option("--customer", help="The customer's id.")] = None,
     case_id: Annotated[str | None, typer.Option("--case-id", help="Made up if not given.")] = None,

@@ -34,14 +34,11 @@ Field = tuple[str, bytes, int]
 
 def connect_redis(url: str) -> Redis:
     """A client that never retries (Temporal does) and never waits longer than DEADLINE_S."""
-    return cast(
-        "Redis",
-        Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped upstream
-            url,
-            socket_timeout=DEADLINE_S,
-            socket_connect_timeout=DEADLINE_S,
-            retry=Retry(NoBackoff(), 0),
-        ),
+    return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]  untyped upstream
+        url,
+        socket_timeout=DEADLINE_S,
+        socket_connect_timeout=DEADLINE_S,
+        retry=Retry(NoBackoff(), 0),
     )
 
 
@@ -71,14 +68,13 @@ class RedisHotStore:
         fields: list[str | bytes | int] = []
         for name, value, version in _fields_of(state):
             fields += [name, value, f"v:{name}", version]
-        head = {
+        head: dict[str, str | int] = {
             "version": state.version,
             "case": json.dumps([state.case_id, state.branch, state.customer_id]),
             "schema_version": state.schema_version,
             "updated_at": _now(),
         }
-        for name, value in head.items():
-            fields += [name, value]
+        fields += [part for item in head.items() for part in item]
         key = _key(state.case_id, state.branch)
         ttl = CLOSED_TTL_S if state.status.closed else TTL_S
         await self._bounded(self._replace(keys=[key], args=[ttl, state.version, *fields]))
@@ -126,10 +122,11 @@ def _fields(update: StepUpdate, version: int) -> list[Field]:
             fields.append((key, str(value).encode(), version))
     if update.retries:
         fields.append((f"retries:{update.step}", json.dumps(update.retries).encode(), version))
-    for name, section in update.sections.items():
-        fields.append((f"section:{name}", section.model_dump_json().encode(), version))
-    for place, message in enumerate(update.messages):
-        fields.append(_message_field(version, place, message))
+    fields += [
+        (f"section:{name}", section.model_dump_json().encode(), version)
+        for name, section in update.sections.items()
+    ]
+    fields += [_message_field(version, n, message) for n, message in enumerate(update.messages)]
     return fields
 
 
@@ -140,9 +137,10 @@ def _message_field(version: int, place: int, message: Message) -> Field:
 def _fields_of(state: CaseState) -> list[Field]:
     # Each step made one version, so a step's place in the list is its version.
     fields: list[Field] = [(f"step:{s}", b"", n) for n, s in enumerate(state.completed_steps, 1)]
-    for name, section in state.sections.items():
-        body = section.model_dump_json().encode()
-        fields.append((f"section:{name}", body, state.section_versions[name]))
+    fields += [
+        (f"section:{name}", body.model_dump_json().encode(), state.section_versions[name])
+        for name, body in state.sections.items()
+    ]
     fields += [_message_field(0, n, message) for n, message in enumerate(state.messages)]
     fields += [
         ("status", state.status.encode(), state.version),

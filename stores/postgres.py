@@ -67,4 +67,5 @@ async def case_errors(case_id: str, branch: str) -> AsyncGenerator[None]:
 
 def details(error: asyncpg.PostgresError) -> dict[str, Any]:
     """The JSON object that our functions put into an error's DETAIL."""
-    return json.loads(error.detail or "{}")
+    found: dict[str, Any] = json.loads(error.detail or "{}")
+    return found

@@ -1,4 +1,4 @@
-"""Constructs the application: stores, gateways, agents and activities, from servers and settings."""
+"""Constructs the application: stores, gateways, agents and activities, from the settings."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -154,10 +154,10 @@ def all_activities(stores: Stores, gateways: Gateways) -> list[Callable[..., Any
     effects = EffectActivities(
         stores.record,
         stores.ledger,
-        gateways.payments,
-        gateways.accounts,
-        gateways.mail,
-        policy,
+        payments=gateways.payments,
+        accounts=gateways.accounts,
+        mail=gateways.mail,
+        policy=policy,
     )
     return [
         *AgentActivities(stores.record, tools).all(),

@@ -1,14 +1,12 @@
-"""Makes a set of servers ready for cases: schema, search attributes, and someone who may approve."""
-
-import asyncpg
+"""Makes servers ready for cases: schema, search attributes, and someone who may approve."""
 
 from cases.records import Record
 from gateways.sandbox import world
-from runtime.servers import Servers, ServerUnreachable
+from runtime.servers import Servers
 from runtime.temporal import connect, register_search_attributes
 from stores.approvers import PostgresApprovers
 from stores.migrations import migrate
-from workers.composition import open_postgres, reach
+from workers.composition import open_postgres
 from workflows.case_file import SEARCH_ATTRIBUTES
 
 #: The first approver's name and limits, in minor units by currency (ten times the refund policy's).
@@ -39,7 +37,9 @@ async def prepare(servers: Servers) -> Prepared:
 
     Raises ServerUnreachable or SchemaMismatch.
     """
-    applied = await _migrate(servers.database_url)
+    async with open_postgres(servers.database_url, size=1):
+        pass  # says in a sentence when nothing answers
+    applied = await migrate(servers.database_url)
     await register_search_attributes(await connect(servers), SEARCH_ATTRIBUTES)
     async with open_postgres(servers.sandbox_database_url, size=1) as sandbox:
         await world.prepare(sandbox)
@@ -52,12 +52,3 @@ async def prepare(servers: Servers) -> Prepared:
         approver=FIRST_APPROVER if token else None,
         token=token,
     )
-
-
-async def _migrate(dsn: str) -> list[int]:
-    try:
-        return await reach("Postgres", lambda: migrate(dsn))
-    except ServerUnreachable as error:
-        if isinstance(error.__cause__, asyncpg.PostgresSyntaxOrAccessError):
-            raise error.__cause__ from None
-        raise

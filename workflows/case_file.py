@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from activities.steps import CaseRef, StepReport
 from cases.ids import MAIN
@@ -74,13 +74,12 @@ class CaseFile:
         if status is self.state.status:
             return
         self.state = self.state.model_copy(update={"status": status})
-        workflow.upsert_search_attributes(
-            [
-                CASE_STATUS.value_set(status.value),
-                CASE_BRANCH.value_set(self.state.branch),
-                NEEDS_HUMAN.value_set(status in _NEEDS_HUMAN),
-            ]
-        )
+        changes: list[SearchAttributeUpdate[Any]] = [
+            CASE_STATUS.value_set(status.value),
+            CASE_BRANCH.value_set(self.state.branch),
+            NEEDS_HUMAN.value_set(status in _NEEDS_HUMAN),
+        ]
+        workflow.upsert_search_attributes(changes)  # pyright: ignore[reportUnknownMemberType]  upstream
         workflow.set_current_details(as_markdown(self.state, self.timeline))
 
     def _tell(self, step: str, text: str) -> None:

@@ -8,7 +8,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.agents import PolicyAgent, ResponseAgent, UnderstandingAgent, investigators
+    from activities.agents import investigators
+    from activities.agents.policy import PolicyAgent
+    from activities.agents.response import ResponseAgent
+    from activities.agents.understanding import UnderstandingAgent
     from activities.effects import AnswerTask, RefundTask, ResetTask
     from cases.accounts import AccountSection
     from cases.approvals import (

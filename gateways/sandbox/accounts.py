@@ -1,7 +1,5 @@
 """The customers' accounts, and their password reset mails."""
 
-import asyncpg
-
 from cases.accounts import Account
 from cases.effects import EffectIntent, EffectState, Outcome
 from gateways.sandbox.connection import Pool

@@ -20,7 +20,8 @@ SELECT c.*, coalesce(json_agg(json_build_object(
  WHERE c.customer_id = $1 GROUP BY c.id ORDER BY c.created_at, c.id"""
 
 _INSERT = """
-INSERT INTO sandbox.refunds (id, charge_id, amount_minor, currency, status, idempotency_key, parameters_hash)
+INSERT INTO sandbox.refunds
+    (id, charge_id, amount_minor, currency, status, idempotency_key, parameters_hash)
 VALUES ($1, $2, $3, $4, 'succeeded', $5, $6)"""
 
 
@@ -90,9 +91,10 @@ async def _refusal(connection: Any, charge: asyncpg.Record, amount: Money) -> st
 
 
 async def _known(connection: Any, key: str) -> asyncpg.Record | None:
-    return await connection.fetchrow(
+    row: asyncpg.Record | None = await connection.fetchrow(
         "SELECT * FROM sandbox.refunds WHERE idempotency_key = $1", key
     )
+    return row
 
 
 def _outcome(row: asyncpg.Record) -> Outcome:
