@@ -117,9 +117,10 @@ def _fields(update: StepUpdate, version: int) -> list[Field]:
         (f"step:{update.step}", b"", version),
         ("owner", update.owner.encode(), version),
     ]
-    for key in ("status", "error"):
-        if value := getattr(update, key):
-            fields.append((key, str(value).encode(), version))
+    if update.status:
+        fields.append(("status", update.status.encode(), version))
+    if update.error:
+        fields.append(("error", update.error.encode(), version))
     if update.retries:
         fields.append((f"retries:{update.step}", json.dumps(update.retries).encode(), version))
     fields += [

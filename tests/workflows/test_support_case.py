@@ -12,7 +12,7 @@ async def test_a_double_charge_and_a_lost_login_end_in_one_refund_one_mail_and_o
         handle = await world.start("I was charged twice, and I still can't log in.")
         outcome = await handle.result()
 
-    assert outcome["status"] == "answered"
+    assert outcome.status == "answered"
     assert [refund["charge_id"] for refund in await world.refunds()] == charges[1:]
     assert len(await world.mails("reset")) == 1
     [answer] = await world.mails("answer")
