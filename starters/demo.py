@@ -1,7 +1,6 @@
 """`casekeeper demo`: the main job, on real servers, before your eyes."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from runtime.servers import (
     find_servers,
     named_in_environment,
 )
-from runtime.settings import Settings
+from runtime.settings import Settings, read_settings
 from starters.approve import decide
 from starters.case_view import print_case, view_case
 from starters.embedded import embedded_stack
@@ -81,7 +80,7 @@ def demo(
 
 
 async def _demo(keep_running: bool, as_json: bool) -> None:
-    settings = Settings()
+    settings = read_settings()
     stop = asyncio.Event()
     stop_on_signals(stop)
     async with AsyncExitStack() as stack:
@@ -116,7 +115,7 @@ async def _servers(settings: Settings) -> AsyncGenerator[Servers]:
         return
     home = demo_home(settings)
     if not Home(home).is_locked():
-        shutil.rmtree(home, ignore_errors=True)  # each demo begins with an empty world
+        Home(home).forget()  # each demo begins with an empty world
     async with embedded_stack(
         settings, home, worker=True, report=lambda text: err.print(text, style="dim")
     ) as running:

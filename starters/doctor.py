@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from rich.table import Table
 
 from runtime.servers import Servers, ServerUnreachable, find_servers
-from runtime.settings import Settings
+from runtime.settings import read_settings
 from runtime.temporal import connect
 from starters.terminal import JsonFlag, execute, out
 from stores.hot import connect_redis
@@ -25,7 +25,7 @@ def doctor(as_json: JsonFlag = False) -> None:
 
 
 async def _doctor() -> dict[str, Any]:
-    servers = find_servers(Settings())
+    servers = find_servers(read_settings())
     checks: dict[str, Callable[[Servers], Awaitable[None]]] = {
         "temporal": _temporal,
         "postgres": _postgres,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.servers import Servers, find_servers
-from runtime.settings import Settings
+from runtime.settings import read_settings
 from starters.terminal import JsonFlag, execute, out
 from starters.tokens import save_token
 from workers.preparation import prepare
@@ -16,7 +16,7 @@ def migrate(as_json: JsonFlag = False) -> None:
 
 
 async def _migrate() -> dict[str, Any]:
-    settings = Settings()
+    settings = read_settings()
     return await make_ready(find_servers(settings), settings.home)
 
 

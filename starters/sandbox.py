@@ -11,7 +11,7 @@ from cases.errors import InvalidInput
 from cases.money import Money
 from gateways.sandbox import world
 from runtime.servers import find_servers
-from runtime.settings import Settings
+from runtime.settings import read_settings
 from starters.terminal import JsonFlag, attempt, execute, out
 from workers.composition import open_postgres
 
@@ -46,14 +46,14 @@ def _read(file: str) -> str:
 
 
 async def _load(given: world.World) -> dict[str, int]:
-    async with open_postgres(find_servers(Settings()).sandbox_database_url, size=1) as pool:
+    async with open_postgres(find_servers(read_settings()).sandbox_database_url, size=1) as pool:
         await world.prepare(pool)
         await world.load(pool, given)
     return {"customers": len(given.customers), "charges": len(given.charges)}
 
 
 async def _show() -> dict[str, list[dict[str, Any]]]:
-    async with open_postgres(find_servers(Settings()).sandbox_database_url, size=1) as pool:
+    async with open_postgres(find_servers(read_settings()).sandbox_database_url, size=1) as pool:
         await world.prepare(pool)
         return await world.show(pool)
 

@@ -12,7 +12,7 @@ from cases.ids import MAIN, workflow_id
 from cases.messages import CaseOutcome
 from cases.state import CaseState
 from runtime.servers import Servers, find_servers
-from runtime.settings import Settings
+from runtime.settings import Settings, read_settings
 from runtime.temporal import connect
 from workers.composition import Stores, open_stores
 from workflows.support_case import SupportCaseWorkflow
@@ -65,7 +65,7 @@ class Session:
 @asynccontextmanager
 async def open_session(servers: Servers | None = None) -> AsyncGenerator[Session]:
     """Connect to all servers; raises ServerUnreachable, SchemaMismatch."""
-    settings = Settings()
+    settings = read_settings()
     servers = servers or find_servers(settings)
     temporal = await connect(servers)
     async with open_stores(servers) as stores:
@@ -75,5 +75,5 @@ async def open_session(servers: Servers | None = None) -> AsyncGenerator[Session
 @asynccontextmanager
 async def open_records() -> AsyncGenerator[Stores]:
     """Connect to the stores only, for commands that look at the record."""
-    async with open_stores(find_servers(Settings())) as stores:
+    async with open_stores(find_servers(read_settings())) as stores:
         yield stores

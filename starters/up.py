@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from runtime.logs import set_up_logs
-from runtime.settings import Settings
+from runtime.settings import read_settings
 from starters.doctor import without_password
 from starters.embedded import Running, embedded_stack
 from starters.terminal import JsonFlag, attempt, err, out, print_result
@@ -23,7 +23,7 @@ def up(
 
 
 async def _up(no_worker: bool, as_json: bool) -> None:
-    settings = Settings()
+    settings = read_settings()
     set_up_logs(settings.log_level)
     stop = asyncio.Event()
     stop_on_signals(stop)

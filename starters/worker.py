@@ -4,7 +4,7 @@ import asyncio
 
 from runtime.logs import set_up_logs
 from runtime.servers import find_servers
-from runtime.settings import Settings
+from runtime.settings import read_settings
 from starters.terminal import attempt
 from workers.main import run_worker, stop_on_signals
 
@@ -15,7 +15,7 @@ def worker() -> None:
 
 
 async def _worker() -> None:
-    settings = Settings()
+    settings = read_settings()
     set_up_logs(settings.log_level)
     stop = asyncio.Event()
     stop_on_signals(stop)

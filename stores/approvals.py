@@ -14,7 +14,7 @@ from cases.errors import (
 )
 from cases.money import Money
 from cases.ports import Committed
-from cases.state import SCHEMA_VERSION, CaseState, StepUpdate
+from cases.state import SCHEMA_VERSION, CaseState, CaseStatus, StepUpdate
 from stores.approvers import token_hash
 from stores.cases import committed
 from stores.postgres import Pool, details, fetch_row, fetch_rows
@@ -116,6 +116,7 @@ def _step(section: ApprovalSection, reason: str) -> StepUpdate:
         step=f"approval:{section.approval_id}:{section.state}",
         owner=ApprovalSection.owner,
         sections={section.name: section},
+        status=CaseStatus.SETTLING if section.state is ApprovalState.APPROVED else None,
         reason=reason,
     )
 

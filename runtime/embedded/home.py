@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,13 @@ class Home:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in (self.data("temporal"), self.data("valkey"), self.root / "logs"):
             directory.mkdir(mode=0o700, exist_ok=True)
+
+    def forget(self) -> None:
+        """Delete the data of a stack that does not run; what is not ours in the home stays."""
+        for server in ("postgres", "temporal", "valkey"):
+            shutil.rmtree(self.data(server), ignore_errors=True)
+        for file in (self.ports, self.postgres_password, self.note):
+            file.unlink(missing_ok=True)
 
     def lock(self, patience: float) -> int | None:
         """Lock the home, and return the descriptor that holds the lock, or None.
