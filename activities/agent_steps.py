@@ -40,31 +40,35 @@ class AgentFailure(Record):
 class AgentActivities:
     """The activities of all registered agents."""
 
-    def __init__(self, record: CaseRecord, tools: Tools) -> None:
+    def __init__(
+        self,
+        record: CaseRecord,
+        tools: Tools,
+        agents: Sequence[type[Agent[Any]]] = AGENTS,
+    ) -> None:
         self._record = record
         self._tools = tools
-        self._agents = {kind.name(): kind(tools) for kind in AGENTS}
+        self._agents = {kind.name(): kind(tools) for kind in agents}
 
     def all(self) -> Sequence[Callable[..., Any]]:
         """What a worker registers: one activity per agent, and the one for failed agents."""
-        return [*(self._activity(kind) for kind in AGENTS), self.record_failure]
+        return [*(self._activity(agent) for agent in self._agents.values()), self.record_failure]
 
-    def _activity(self, kind: type[Agent[Any]]) -> Callable[..., Any]:
-        @activity.defn(name=kind.activity_name())
+    def _activity(self, agent: Agent[Any]) -> Callable[..., Any]:
+        @activity.defn(name=agent.activity_name())
         async def run_agent(task: AgentTask) -> StepReport:
             async with temporal_failures(), heartbeating():
-                return await self._run(kind.name(), task)
+                return await self._run(agent, task)
 
         return run_agent
 
-    async def _run(self, name: str, task: AgentTask) -> StepReport:
-        agent = self._agents[name]
+    async def _run(self, agent: Agent[Any], task: AgentTask) -> StepReport:
         dossier = await self._load(agent, task)
         if task.step in dossier.state.completed_steps:
             return _earlier_report(agent, task, dossier.state)
         assignment = _assignment(dossier, task)
         finding = await agent.process(assignment)
-        return await self._record.commit(dossier.state, _updates(name, task, finding))
+        return await self._record.commit(dossier.state, _updates(agent, task, finding))
 
     @activity.defn
     async def record_failure(self, failure: AgentFailure) -> StepReport:
@@ -101,10 +105,10 @@ def _assignment(dossier: Dossier, task: AgentTask) -> Assignment:
     return Assignment(dossier=dossier, round=task.round, cancelled=task.cancelled)
 
 
-def _updates(name: str, task: AgentTask, finding: Finding[Any]) -> list[StepUpdate]:
+def _updates(agent: Agent[Any], task: AgentTask, finding: Finding[Any]) -> list[StepUpdate]:
     update = StepUpdate(
         step=task.step,
-        owner=name,
+        owner=agent.name(),
         sections={finding.section.name: finding.section},
         status=finding.status,
         reason=finding.reason,

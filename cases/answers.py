@@ -15,10 +15,11 @@ from cases.state import CaseState, CaseStatus
 #: An answer's largest length in characters; a longer one is not sent.
 MAX_ANSWER = 4000
 
-#: Rules whose answer must reveal nothing about the account or the charges.
-_REVEAL_NOTHING = ("unknown_customer", "account_locked")
-
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+#: "49.99 USD" or "2026-11-01", as a whole: a known amount inside a larger number is another one.
+_AMOUNT_OR_DAY = re.compile(
+    r"(?<![\w.,-])(?:[0-9]+(?:\.[0-9]+)? [A-Z]{3}|[0-9]{4}-[0-9]{2}-[0-9]{2})(?![\w-])"
+)
+_DIGIT = re.compile(r"\d")
 
 
 class AnswerFacts(Record):
@@ -40,9 +41,9 @@ class AnswerFacts(Record):
 def facts_of(state: CaseState, *, cancelled: bool = False) -> AnswerFacts:
     """The facts that stand in the case's sections."""
     status = CaseStatus.CANCELLED if cancelled else closing_status(state)
-    policy = state.get(PolicySection)
-    if policy and policy.rule in _REVEAL_NOTHING:
+    if _must_reveal_nothing(state):
         return AnswerFacts(closes_as=status)
+    policy = state.get(PolicySection)
     account = state.get(AccountSection)
     approval = state.get(ApprovalSection)
     return AnswerFacts(
@@ -54,6 +55,14 @@ def facts_of(state: CaseState, *, cancelled: bool = False) -> AnswerFacts:
         reset_sent=account is not None and account.reset_sent,
         denied=approval is not None and approval.state is ApprovalState.DENIED,
     )
+
+
+def _must_reveal_nothing(state: CaseState) -> bool:
+    """An unknown customer and a locked account hear nothing of charges, whatever was decided."""
+    account = state.get(AccountSection)
+    looked = (account, state.get(BillingSection))
+    unknown = any(section and not section.customer_known for section in looked)
+    return unknown or (account is not None and account.locked)
 
 
 def closing_status(state: CaseState) -> CaseStatus:
@@ -73,7 +82,9 @@ def closing_status(state: CaseState) -> CaseStatus:
         return CaseStatus.REJECTED if denied else CaseStatus.MANUAL_REVIEW
     if policy.decision is Decision.NEEDS_HUMAN and not policy.approval_required:
         return CaseStatus.MANUAL_REVIEW
-    return CaseStatus.ANSWERED
+    tried = {item.charge_id for item in refund.items} if refund else set[str]()
+    all_tried = all(order.charge_id in tried for order in policy.orders)
+    return CaseStatus.ANSWERED if all_tried else CaseStatus.MANUAL_REVIEW
 
 
 def _paid(state: CaseState, effect_state: EffectState) -> tuple[Money, ...]:
@@ -132,21 +143,20 @@ def _outlook(facts: AnswerFacts) -> list[str]:
 
 
 def amounts_match(text: str, facts: AnswerFacts) -> bool:
-    """Whether every number in the text stands in the facts, and every paid amount in the text."""
+    """Whether the text's numbers are amounts and dates of the facts, with every paid amount."""
     amounts = (
         *facts.refunded,
         *facts.refund_requested,
         *(money for money, _ in facts.past_refunds),
     )
     days = [day.isoformat() for _, day in facts.past_refunds]
-    rest = text
-    for known in sorted([m.decimal() for m in amounts] + days, key=len, reverse=True):
-        rest = rest.replace(known, "")
-    said_all = all(str(money) in text for money in (*facts.refunded, *facts.refund_requested))
-    return said_all and not _NUMBER.search(rest)
+    known = {*map(str, amounts), *days}
+    said = set(_AMOUNT_OR_DAY.findall(text))
+    paid = {str(money) for money in (*facts.refunded, *facts.refund_requested)}
+    return paid <= said <= known and not _DIGIT.search(_AMOUNT_OR_DAY.sub("", text))
 
 
 def checked(text: str, facts: AnswerFacts) -> str:
     """The text if it may go out, else the template."""
-    fits = 0 < len(text) <= MAX_ANSWER and amounts_match(text, facts)
+    fits = text.strip() and len(text) <= MAX_ANSWER and amounts_match(text, facts)
     return text if fits else template(facts)

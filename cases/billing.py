@@ -16,6 +16,9 @@ from cases.sections import Section
 #: Two equal charges further apart than this are two purchases (refund policy, version 1).
 DUPLICATE_WINDOW = timedelta(hours=72)
 
+#: A refund with one of these states paid nothing back.
+ENDED_UNPAID = frozenset(["failed", "canceled"])
+
 
 class ChargeStatus(StrEnum):
     CAPTURED = "captured"
@@ -30,6 +33,11 @@ class RefundRecord(Record):
     amount: Money
     created_at: AwareDatetime
     status: str
+
+    @property
+    def stands(self) -> bool:
+        """Paid back or on its way. A status that we do not know counts: rather that than twice."""
+        return self.status not in ENDED_UNPAID
 
 
 class Charge(Record):
@@ -47,7 +55,7 @@ class Charge(Record):
     @property
     def refunded(self) -> Money:
         """What was paid back or is on its way back."""
-        on_the_way = [r.amount for r in self.refunds if r.status in ("succeeded", "pending")]
+        on_the_way = [r.amount for r in self.refunds if r.stands]
         return total(on_the_way) or Money.zero(self.amount.currency)
 
     @property
@@ -208,5 +216,5 @@ def _past_refunds(charge: Charge) -> list[PastRefund]:
     return [
         PastRefund(charge_id=charge.charge_id, amount=r.amount, refunded_at=r.created_at)
         for r in charge.refunds
-        if r.status in ("succeeded", "pending")
+        if r.stands
     ]

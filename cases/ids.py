@@ -10,6 +10,7 @@ MAIN = "main"
 
 #: Letters, digits, dot, dash and underscore: no room for a mail address or a phone number with +.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_CHECKPOINT = re.compile(r"(.+)\.([0-9]{1,9})")
 
 
 def check_identifier(value: str, field: str) -> str:
@@ -33,10 +34,10 @@ def checkpoint_id(branch: str, version: int) -> str:
 
 def parse_checkpoint_id(value: str) -> tuple[str, int]:
     """Branch and version of a checkpoint id; raises InvalidInput."""
-    branch, dot, version = value.rpartition(".")
-    if not dot or not branch or not version.isdecimal():
+    found = _CHECKPOINT.fullmatch(value)
+    if not found:
         raise InvalidInput("checkpoint", f"{value[:40]!r} is not a checkpoint id such as main.7")
-    return branch, int(version)
+    return found[1], int(found[2])
 
 
 def refund_key(provider_account: str, anchor_charge: str, slot: int, attempt: int = 1) -> str:

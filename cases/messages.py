@@ -21,7 +21,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 
 
 class _Tolerant(BaseModel):
-    """Accepts any JSON value; a bare string fills the field named by `_bare`."""
+    """Accepts any JSON value; a bare string fills the first field."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -41,7 +41,7 @@ class RefundPolicy(Record):
         """
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a TOMLDecodeError, or too big to read
             raise InvalidInput("policy", f"is not TOML: {error}") from error
         table = data.get("limits")
         limits = cast("dict[str, object]", table) if isinstance(table, dict) else {}
@@ -63,7 +63,15 @@ class RefundPolicy(Record):
 def _limit_in_minor(code: str, value: object) -> int:
     if not isinstance(value, str):
         raise InvalidInput(f"limits.{code}", f'{value!r} is not a decimal string such as "500.00"')
-    return Money.parse(value, code).amount_minor
+    try:
+        limit = Money.parse(value, code)
+    except InvalidInput as error:
+        raise InvalidInput(f"limits.{code}", str(error)) from error
+    if code != limit.currency:
+        raise InvalidInput(f"limits.{code}", f"is written {limit.currency}")
+    if limit.amount_minor < 0:
+        raise InvalidInput(f"limits.{code}", f"{value!r} is below zero")
+    return limit.amount_minor
 
 
 class PolicySection(Section):
@@ -120,15 +128,15 @@ Ruling = tuple[Decision, str, str]
 
 def _about_people(facts: Facts) -> Ruling | None:
     """Requests that a person takes over whatever the records say."""
-    if facts.understanding.failed:
-        return _human("not_understood", "The request could not be understood.")
-    if not facts.understanding.needs:
-        return _human("not_ours", "The request is about neither billing nor the account.")
     for section in (facts.billing, facts.account):
         if section and not section.customer_known:
             return _human("unknown_customer", "The customer is not on record.")
     if facts.account and facts.account.locked:
         return _human("account_locked", "The account is locked.")
+    if facts.understanding.failed:
+        return _human("not_understood", "The request could not be understood.")
+    if not facts.understanding.needs:
+        return _human("not_ours", "The request is about neither billing nor the account.")
     for section in (facts.billing, facts.account):
         if section and section.failed:
             return _human(f"{section.name}_failed", f"The {section.name} agent found no answer.")

@@ -50,9 +50,16 @@ def _typed(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
     return {
-        name: body if isinstance(body, Section) else section_type(name).model_validate(body)
-        for name, body in cast("Mapping[str, object]", value).items()
+        name: _section(name, body) for name, body in cast("Mapping[str, object]", value).items()
     }
+
+
+def _section(name: str, body: object) -> Section:
+    if not isinstance(body, Section):
+        return section_type(name).model_validate(body)
+    if getattr(body, "name", None) != name:
+        raise ValueError(f"{name} cannot hold a {type(body).__name__}")
+    return body
 
 
 #: Sections by name, each validated and serialised as its registered type.

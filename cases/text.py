@@ -8,7 +8,10 @@ from cases.errors import InvalidInput
 #: A message's largest size, in bytes of UTF-8 (32 KiB): larger ones are refused at intake.
 MAX_TEXT_BYTES = 32 * 1024
 
+_LINE_END = re.compile("\r\n?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+#: Unicode categories: controls, zero-width and direction marks, separators.
+_INVISIBLE = frozenset(["Cc", "Cf", "Zl", "Zp", "Zs"])
 _CONTROL = re.compile("[\x01-\x08\x0b-\x1f\x7f]")
 
 
@@ -17,14 +20,19 @@ def clean_text(raw: str, field: str = "text") -> str:
 
     Raises InvalidInput when nothing is left or it is larger than MAX_TEXT_BYTES.
     """
-    text = _SURROGATE.sub("\ufffd", raw.replace("\r\n", "\n")).replace("\0", "\ufffd")
+    text = _SURROGATE.sub("\ufffd", _LINE_END.sub("\n", raw)).replace("\0", "\ufffd")
     text = unicodedata.normalize("NFC", _CONTROL.sub("", text)).strip()
-    if not text.strip("\ufffd\u200b\u2060\ufeff \n\t"):
+    if not any(map(_shows, text)):
         raise InvalidInput(field, "is empty: write what the customer said")
     size = len(text.encode())
     if size > MAX_TEXT_BYTES:
         raise InvalidInput(field, f"has {size:,} bytes, more than the {MAX_TEXT_BYTES:,} allowed")
     return text
+
+
+def _shows(character: str) -> bool:
+    """Whether it is more than space, a zero-width mark or the stand-in for what was unreadable."""
+    return character != "\ufffd" and unicodedata.category(character) not in _INVISIBLE
 
 
 def shorten(text: str, limit: int) -> str:

@@ -48,6 +48,8 @@ class UnderstandingSection(Section):
         reason = self.reason if understood.reason is Reason.UNSPECIFIED else understood.reason
         return self.model_copy(
             update={
+                "status": "done",
+                "error": None,
                 "needs": tuple(sorted({*self.needs, *understood.needs})),
                 "reason": reason,
                 "messages_read": self.messages_read + 1,

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     #: How many cases a worker keeps in memory; others are replayed when they go on.
     cached_cases: int = Field(default=1000, ge=0)
     #: How many activities a worker runs at a time; the Postgres pool is as large.
-    activity_slots: int = Field(default=50, ge=1)
+    activity_slots: int = Field(default=20, ge=1)
 
 
 def read_settings() -> Settings:

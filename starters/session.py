@@ -39,7 +39,7 @@ class Session:
         """Where the Temporal Web UI shows the case."""
         if self.servers.web_url is None:
             return None
-        run = f"/{run_id}/history" if run_id else ""
+        run = f"/{run_id}/timeline" if run_id else ""
         return (
             f"{self.servers.web_url}/namespaces/{self.servers.namespace}"
             f"/workflows/{workflow_id(case_id, branch)}{run}"

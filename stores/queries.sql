@@ -43,9 +43,20 @@ SELECT a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_versio
                         = (a.case_id, a.branch, a.section, a.version)
  WHERE a.case_id = $1 AND a.branch = $2 ORDER BY a.seq
 
--- read_audit_head --
--- Where a branch's audit chain must end.
-SELECT audit_seq, audit_head FROM cases WHERE case_id = $1 AND branch = $2
+-- read_chain --
+-- What verifying needs, of one moment: a branch's audit rows (one row of nulls where there is none),
+-- where the case says the chain ends, and whether the recorded message is still there.
+SELECT a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_version, a.body_hash,
+       a.detail, a.prev_hash, a.hash, s.body, c.audit_seq, c.audit_head,
+       (SELECT count(*) FROM sections w WHERE (w.case_id, w.branch) = ($1, $2)) AS sections,
+       (SELECT count(*) FROM messages w WHERE (w.case_id, w.branch) = ($1, $2)) AS messages,
+       EXISTS (SELECT FROM messages m WHERE (m.case_id, m.branch, m.version) = ($1, $2, a.version)
+                  AND sha256(m.body) = a.body_hash) AS message_found
+  FROM cases c
+  LEFT JOIN case_audit a ON (a.case_id, a.branch) = (c.case_id, c.branch)
+  LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
+                        = (a.case_id, a.branch, a.section, a.version)
+ WHERE c.case_id = $1 AND c.branch = $2 ORDER BY a.seq
 
 -- claim_effect --
 -- Commit an intent before anything leaves, or say what became of it.
@@ -68,7 +79,7 @@ SELECT * FROM approvals WHERE approval_id = $1
 
 -- list_approvals --
 -- Requests that wait for a person, oldest first.
-SELECT * FROM approvals WHERE state = 'pending' ORDER BY requested_at, approval_id
+SELECT * FROM approvals WHERE state = 'pending' ORDER BY requested_at, approval_id LIMIT $1
 
 -- newest_approval --
 -- The request of a case that was made last.
@@ -84,9 +95,7 @@ SELECT state FROM close_approval($1, $2, $3, $4, $5)
 
 -- remind_approval --
 -- Note that approvers were reminded, once.
-UPDATE approvals SET reminded_at = clock_timestamp()
- WHERE approval_id = $1 AND state = 'pending' AND reminded_at IS NULL
-RETURNING case_id, branch
+SELECT remind_approval($1) AS reminded
 
 -- note_event --
 -- An audit row without a change of the state.

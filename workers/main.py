@@ -53,6 +53,7 @@ def build_worker(
         "workflow_runner": sandbox_runner(),
         "max_cached_workflows": settings.cached_cases,
         "max_concurrent_activities": settings.activity_slots,
+        "max_concurrent_local_activities": settings.activity_slots,
         "graceful_shutdown_timeout": timedelta(seconds=settings.grace_s),
     }
     return Worker(client, **{**options, **overrides})

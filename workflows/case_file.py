@@ -68,6 +68,7 @@ class CaseFile:
         """Take over a section that the record was shown to hold, without a step of our own."""
         sections = {**self.state.sections, section.name: section}
         self.state = self.state.model_copy(update={"sections": sections})
+        self._tell(section.name, describe(section))
 
     def stand_at(self, status: CaseStatus) -> None:
         """Show where the case stands, as search attributes; each change is one history event."""

@@ -54,7 +54,6 @@ class SupportCaseWorkflow:
         self._notices: deque[ApprovalNotice] = deque()
         self._texts = 0
         self._rounds = 0
-        self._on_record = False
         self._overdue: set[str] = set()
         self._clocks: dict[str, asyncio.Task[None]] = {}
         self._cancelled: CancelRequest | None = None
@@ -63,6 +62,10 @@ class SupportCaseWorkflow:
     @workflow.run
     async def run(self, request: CaseRequest) -> CaseOutcome:
         """Live the case; when it is cancelled, undo what can be undone and say so."""
+        if not request.customer_id:
+            raise ApplicationError(
+                "customer_id: is missing", type="InvalidInput", non_retryable=True
+            )
         self._life = asyncio.create_task(self._live(request))
         if self._cancelled:
             self._life.cancel()
@@ -71,7 +74,7 @@ class SupportCaseWorkflow:
         except (asyncio.CancelledError, ActivityError) as error:
             if not is_cancelled_exception(error):
                 raise
-            await see_through(self._stop())
+            await see_through(self._stop(request))
             if workflow.cancellation_reason() is not None:
                 raise
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -92,13 +95,8 @@ class SupportCaseWorkflow:
 
     async def _open(self, request: CaseRequest) -> None:
         """Put a case on record that came with its text; a starter has done so before."""
-        if not request.customer_id:
-            raise ApplicationError(
-                "customer_id: is missing", type="InvalidInput", non_retryable=True
-            )
         if request.text:
             await self._steps.open(request.text)
-        self._on_record = True
 
     async def _investigate(self) -> None:
         """Understand what was said; then let the agents that it needs look side by side."""
@@ -220,10 +218,11 @@ class SupportCaseWorkflow:
         )
         self._file.stand_at(self._file.section(ResolutionSection).closes_as)
 
-    async def _stop(self) -> None:
+    async def _stop(self, request: CaseRequest) -> None:
         """Cancelled: undo what can be undone, newest first, and tell the customer."""
-        if self._file.has_done("answer") or not self._on_record:
+        if self._file.has_done("answer"):
             return
+        await self._open(request)
         await self._saga.compensate()
         await self._write_answer(cancelled=True)
         await self._send_answer()

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import asyncpg
-
 from cases.effects import EffectIntent, EffectState, Outcome
-from gateways.sandbox.connection import Pool
+from gateways.sandbox.connection import NO_ANSWER, Pool
 
 _SEND = """
 INSERT INTO sandbox.mails (id, kind, customer_id, case_id, body, idempotency_key)
@@ -30,6 +28,6 @@ async def send(connection: Any, kind: str, intent: EffectIntent, body: str) -> O
         await connection.execute(
             _SEND, receipt, kind, intent.customer_id, intent.case_id, body, intent.key
         )
-    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+    except NO_ANSWER:
         return Outcome(state=EffectState.UNKNOWN, code="no_answer")
     return Outcome(state=EffectState.SUCCEEDED, receipt=receipt)

@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 
-from cases.billing import Charge, ChargeStatus, RefundRecord
+from cases.billing import ENDED_UNPAID, Charge, ChargeStatus, RefundRecord
 from cases.effects import EffectIntent, EffectState, Outcome
 from cases.money import Money
-from gateways.sandbox.connection import Pool
+from gateways.sandbox.connection import NO_ANSWER, Pool
 
 _CHARGES = """
 SELECT c.*, coalesce(json_agg(json_build_object(
@@ -42,7 +42,7 @@ class SandboxPayments:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 return await _refund(connection, intent)
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+        except NO_ANSWER:
             return Outcome(state=EffectState.UNKNOWN, code="no_answer")
 
     async def look_up(self, intent: EffectIntent) -> Outcome | None:
@@ -82,8 +82,9 @@ async def _refusal(connection: Any, charge: asyncpg.Record, amount: Money) -> st
         return "currency_differs"
     refunded = await connection.fetchval(
         "SELECT coalesce(sum(amount_minor), 0) FROM sandbox.refunds "
-        "WHERE charge_id = $1 AND status IN ('succeeded', 'pending')",
+        "WHERE charge_id = $1 AND status <> ALL($2)",
         charge["id"],
+        list(ENDED_UNPAID),
     )
     if refunded >= charge["amount_minor"]:
         return "charge_already_refunded"

@@ -1,18 +1,29 @@
 """Fill the sandbox from a file, and show what the outside world has."""
 
 import json
+from decimal import Decimal
 from importlib.resources import files
 from typing import Annotated, Any
 
 import asyncpg
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    ValidationError,
+)
 
-from cases.billing import ChargeStatus
+from cases.billing import ENDED_UNPAID, ChargeStatus
 from cases.errors import InvalidInput
 from cases.ids import check_identifier
 from cases.money import MAX_MINOR, Currency
 from gateways.sandbox.connection import Pool
 
+#: Postgres cannot hold NUL.
+Words = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Minor = Annotated[StrictInt, Field(gt=0, le=MAX_MINOR)]
 
 
@@ -24,7 +35,7 @@ class GivenRefund(_Given):
     amount_minor: Minor
     currency: Currency
     created_at: AwareDatetime
-    status: str = "succeeded"
+    status: Words = "succeeded"
 
 
 class GivenCharge(_Given):
@@ -32,8 +43,8 @@ class GivenCharge(_Given):
     customer_id: str
     amount_minor: Minor
     currency: Currency
-    merchant: str
-    description: str = ""
+    merchant: Words
+    description: Words = ""
     created_at: AwareDatetime
     status: ChargeStatus = ChargeStatus.CAPTURED
     refunds: tuple[GivenRefund, ...] = ()
@@ -41,8 +52,8 @@ class GivenCharge(_Given):
 
 class GivenCustomer(_Given):
     id: str
-    email: str
-    name: str = ""
+    email: Words
+    name: Words = ""
     locked: bool = False
 
 
@@ -56,7 +67,7 @@ class World(_Given):
     def parse(cls, text: str) -> "World":
         """Read the JSON document; raises InvalidInput that names the field."""
         try:
-            data = json.loads(text, parse_float=_no_float)
+            data = json.loads(text, parse_float=Decimal)
         except RecursionError as error:
             raise InvalidInput("file", "is nested too deeply") from error
         except ValueError as error:
@@ -76,15 +87,11 @@ class World(_Given):
             check_identifier(customer.id, f"customers.{place}.id")
         for place, charge in enumerate(self.charges):
             check_identifier(charge.id, f"charges.{place}.id")
-            paid_back = sum(refund.amount_minor for refund in charge.refunds)
+            paid_back = sum(r.amount_minor for r in charge.refunds if r.status not in ENDED_UNPAID)
             if paid_back > charge.amount_minor:
                 raise InvalidInput(f"charges.{place}.refunds", "are more than the charge")
             if any(refund.currency != charge.currency for refund in charge.refunds):
                 raise InvalidInput(f"charges.{place}.refunds", "are in another currency")
-
-
-def _no_float(digits: str) -> float:
-    raise ValueError(f"{digits} is a fraction: amounts are whole minor units (cents)")
 
 
 async def prepare(pool: Pool) -> None:
@@ -123,7 +130,9 @@ SET customer_id = EXCLUDED.customer_id, amount_minor = EXCLUDED.amount_minor,
 
 _ADD_REFUND = """
 INSERT INTO sandbox.refunds (id, charge_id, amount_minor, currency, created_at, status)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING"""
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE
+SET amount_minor = EXCLUDED.amount_minor, currency = EXCLUDED.currency,
+    created_at = EXCLUDED.created_at, status = EXCLUDED.status"""
 
 
 def _charge_row(charge: GivenCharge) -> tuple[Any, ...]:

@@ -17,7 +17,8 @@ CREATE TABLE approvals (
     currency     text        NOT NULL,
     orders       bytea       NOT NULL,
     rule         text        NOT NULL,
-    state        text        NOT NULL DEFAULT 'pending',
+    state        text        NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'void')),
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at   timestamptz NOT NULL,
     reminded_at  timestamptz,
@@ -43,7 +44,8 @@ CREATE TABLE effects (
     parameters_hash  text        NOT NULL,
     intent           bytea       NOT NULL,
     approval_id      text REFERENCES approvals,
-    state            text        NOT NULL DEFAULT 'sending',
+    state            text        NOT NULL DEFAULT 'sending'
+        CHECK (state IN ('sending', 'succeeded', 'pending', 'rejected', 'unknown')),
     receipt          text,
     code             text,
     attempts         integer     NOT NULL DEFAULT 1,
@@ -54,8 +56,8 @@ CREATE TABLE effects (
 );
 -- Two cases cannot refund the two twins of one pair, and no charge is refunded under two groups.
 CREATE UNIQUE INDEX one_refund_per_group ON effects (duplicate_group)
-    WHERE kind = 'refund' AND state NOT IN ('rejected', 'refused');
+    WHERE kind = 'refund' AND state <> 'rejected';
 CREATE UNIQUE INDEX one_refund_per_charge ON effects (charge_id)
-    WHERE kind = 'refund' AND state NOT IN ('rejected', 'refused');
+    WHERE kind = 'refund' AND state <> 'rejected';
 CREATE INDEX effects_of_customer ON effects (customer_id, claimed_at) WHERE kind = 'refund';
 CREATE INDEX effects_of_case ON effects (case_id, branch);

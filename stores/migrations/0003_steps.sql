@@ -4,7 +4,7 @@
 -- p_steps is a JSON array: {step, owner, status?, error?, retries?, detail, sections: [{name, owner,
 -- expected, body}], messages: [{id, received_at, body}], approval?: {...}, void_approvals?}; "body" is
 -- an index (from 1) into p_bodies. A step that is on record already is left as it is.
--- Returns the version of the last step and whether all of them were repeats.
+-- Returns the version of the last step and whether any of them was on record.
 CREATE FUNCTION commit_steps(
     p_case text, p_branch text, p_schema integer, p_steps jsonb, p_bodies bytea[],
     OUT version bigint, OUT repeated boolean
@@ -18,15 +18,15 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no such case' USING ERRCODE = 'CK404';
     END IF;
-    repeated := true;
+    repeated := false;
     FOR v_step IN SELECT * FROM jsonb_array_elements(p_steps) LOOP
         SELECT k.version INTO v_seen FROM checkpoints k
             WHERE k.case_id = p_case AND k.branch = p_branch AND k.step = v_step->>'step';
         IF FOUND THEN
             version := v_seen;
+            repeated := true;
         ELSE
             version := commit_step(p_case, p_branch, p_schema, v_step, p_bodies);
-            repeated := false;
         END IF;
     END LOOP;
 END $$;
@@ -61,14 +61,15 @@ BEGIN
         SELECT s.version, s.owner INTO v_old, v_owner FROM sections s
             WHERE s.case_id = p_case AND s.branch = p_branch AND s.name = v_part->>'name'
             ORDER BY s.version DESC LIMIT 1;
-        IF coalesce(v_old, 0) <> (v_part->>'expected')::bigint THEN
-            RAISE EXCEPTION 'version conflict' USING ERRCODE = 'CK409',
-                DETAIL = json_build_object('expected', v_part->'expected', 'found', coalesce(v_old, 0));
-        END IF;
         IF v_part->>'owner' <> p_step->>'owner' OR v_owner <> v_part->>'owner' THEN
             RAISE EXCEPTION 'foreign write' USING ERRCODE = 'CK403', DETAIL = json_build_object(
                 'owner', p_step->>'owner', 'section', v_part->>'name',
                 'belongs_to', coalesce(v_owner, v_part->>'owner'));
+        END IF;
+        -- Compared, never tested for truth: 0 is a version, and a missing one never fits.
+        IF coalesce(v_old, 0) IS DISTINCT FROM (v_part->>'expected')::bigint THEN
+            RAISE EXCEPTION 'version conflict' USING ERRCODE = 'CK409',
+                DETAIL = json_build_object('expected', v_part->'expected', 'found', coalesce(v_old, 0));
         END IF;
         INSERT INTO sections VALUES
             (p_case, p_branch, v_part->>'name', v_version, v_part->>'owner', v_body);
@@ -109,7 +110,8 @@ CREATE FUNCTION add_counters(a jsonb, b jsonb) RETURNS jsonb LANGUAGE sql IMMUTA
     FROM jsonb_each_text(b)
 $$;
 
--- Ask a person, or withdraw the question. A new request voids any other open one of the case.
+-- Ask a person, or withdraw the question. A new request voids any other open one of the case; one
+-- that was voided before and is asked again, as its facts are back, waits again.
 CREATE FUNCTION change_approvals(
     p_case text, p_branch text, p_version bigint, p_step jsonb, p_bodies bytea[]
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -134,7 +136,10 @@ BEGIN
                 (v_ask->>'amount_minor')::bigint, v_ask->>'currency',
                 p_bodies[(v_ask->>'orders')::integer], v_ask->>'rule',
                 clock_timestamp() + make_interval(secs => (v_ask->>'expires_in_s')::bigint))
-            ON CONFLICT (case_id, branch, digest) DO NOTHING;
+            ON CONFLICT (case_id, branch, digest) DO UPDATE
+                SET state = 'pending', requested_at = clock_timestamp(),
+                    expires_at = excluded.expires_at, reminded_at = NULL, decided_at = NULL
+                WHERE approvals.state = 'void';
     END IF;
 END $$;
 
@@ -154,7 +159,7 @@ BEGIN
             WHERE c.case_id = p_case AND c.branch = p_branch;
         SELECT m.body INTO v_body FROM messages m
             WHERE m.case_id = p_case AND m.branch = p_branch AND m.position = 1;
-        IF v_known <> p_customer OR v_body <> p_bodies[1] THEN
+        IF v_known <> p_customer OR v_body IS DISTINCT FROM p_bodies[1] THEN
             RAISE EXCEPTION 'case exists' USING ERRCODE = 'CK410';
         END IF;
     END IF;

@@ -1,8 +1,9 @@
 -- The one place where money is allowed to move: claim before, settle after.
 
 -- Commit an intent before anything leaves, or say what became of it.
--- Refuses: what another case has claimed, another charge of the same group, an approval that does
--- not stand, and what goes above the customer's limit without a person.
+-- Refuses: what another case has claimed, another charge of the same group, a customer other than
+-- the case's, an approval that does not stand, and what goes above the customer's limit without a
+-- person.
 CREATE FUNCTION claim_effect(
     p_key text, p_kind text, p_case text, p_branch text, p_customer text,
     p_amount bigint, p_currency text, p_charge text, p_group text,
@@ -11,10 +12,11 @@ CREATE FUNCTION claim_effect(
     OUT state text, OUT receipt text, OUT code text, OUT earlier_attempts integer, OUT intent bytea
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    v_effect  effects;
-    v_version bigint;
+    v_effect   effects;
+    v_version  bigint;
+    v_customer text;
 BEGIN
-    SELECT c.version INTO v_version FROM cases c
+    SELECT c.version, c.customer_id INTO v_version, v_customer FROM cases c
         WHERE c.case_id = p_case AND c.branch = p_branch FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no such case' USING ERRCODE = 'CK404';
@@ -27,7 +29,7 @@ BEGIN
     IF NOT FOUND AND p_kind = 'refund' THEN
         SELECT * INTO v_effect FROM effects e WHERE e.kind = 'refund'
             AND (e.duplicate_group = p_group OR e.charge_id = p_charge)
-            AND e.state NOT IN ('rejected', 'refused') LIMIT 1 FOR UPDATE;
+            AND e.state <> 'rejected' LIMIT 1 FOR UPDATE;
     END IF;
     IF FOUND THEN
         IF v_effect.key <> p_key OR v_effect.case_id <> p_case OR v_effect.branch <> p_branch
@@ -46,8 +48,9 @@ BEGIN
         RETURN;
     END IF;
 
-    code := refusal(p_key, p_case, p_branch, p_customer, p_amount, p_currency, p_approval, p_digest,
-        p_limit, p_limit_days);
+    code := CASE WHEN p_customer <> v_customer THEN 'other_customer' ELSE
+        refusal(p_key, p_case, p_branch, p_customer, p_charge, p_amount, p_currency, p_approval,
+            p_digest, p_limit, p_limit_days) END;
     IF code IS NOT NULL THEN
         SELECT 'refused', 0, p_intent INTO state, earlier_attempts, intent;
         PERFORM append_audit(p_case, p_branch, v_version, 'ledger', 'effect_refused', p_key,
@@ -68,8 +71,8 @@ END $$;
 
 -- Why a refund may not go out, or NULL if it may. Other effects always may.
 CREATE FUNCTION refusal(
-    p_key text, p_case text, p_branch text, p_customer text, p_amount bigint, p_currency text,
-    p_approval text, p_digest text, p_limit bigint, p_limit_days integer
+    p_key text, p_case text, p_branch text, p_customer text, p_charge text, p_amount bigint,
+    p_currency text, p_approval text, p_digest text, p_limit bigint, p_limit_days integer
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_lately bigint;
@@ -83,9 +86,12 @@ BEGIN
                 AND a.state = 'approved' AND a.digest = p_digest AND p.revoked_at IS NULL
                 AND (p.limits->>a.currency)::bigint >= a.amount_minor
                 AND a.currency = p_currency
+                AND convert_from(a.orders, 'UTF8')::jsonb @> jsonb_build_array(jsonb_build_object(
+                    'charge_id', p_charge, 'amount', jsonb_build_object(
+                        'amount_minor', p_amount, 'currency', p_currency)))
                 AND p_amount + coalesce((SELECT sum(e.amount_minor) FROM effects e
                     WHERE e.approval_id = a.approval_id AND e.key <> p_key
-                        AND e.state NOT IN ('rejected', 'refused')), 0) <= a.amount_minor
+                        AND e.state <> 'rejected'), 0) <= a.amount_minor
             FOR UPDATE OF a;
         RETURN CASE WHEN FOUND THEN NULL ELSE 'not_approved' END;
     END IF;
@@ -103,12 +109,14 @@ CREATE FUNCTION refunded_lately(
 ) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(e.amount_minor), 0)::bigint FROM effects e
     WHERE e.customer_id = p_customer AND e.kind = 'refund' AND e.currency = p_currency
-        AND e.approval_id IS NULL AND e.state NOT IN ('rejected', 'refused')
+        AND e.approval_id IS NULL AND e.state <> 'rejected'
         AND e.claimed_at > clock_timestamp() - make_interval(days => p_days)
         AND (e.case_id, e.branch) IS DISTINCT FROM (p_but_case, p_but_branch)
 $$;
 
 -- Commit an outcome and the case's step that it belongs to. The first settled outcome stands.
+-- 'refused' is the ledger's own word for what it did not claim: another's effect under the same key
+-- stays as it is.
 CREATE FUNCTION settle_effect(
     p_key text, p_case text, p_branch text, p_state text, p_receipt text, p_code text,
     p_schema integer, p_steps jsonb, p_bodies bytea[],
@@ -122,7 +130,8 @@ BEGIN
     END IF;
     UPDATE effects e SET state = p_state, receipt = p_receipt, code = p_code,
             settled_at = clock_timestamp()
-        WHERE e.key = p_key AND e.case_id = p_case AND e.state = 'sending';
+        WHERE e.key = p_key AND e.case_id = p_case AND e.branch = p_branch
+            AND e.state = 'sending' AND p_state <> 'refused';
     IF FOUND THEN
         PERFORM append_audit(p_case, p_branch, version, 'ledger', 'effect_settled', p_key,
             NULL, NULL, sha256(''::bytea), concat_ws(' ', p_state, p_receipt, p_code));

@@ -1,8 +1,8 @@
 -- A person's decision: the first committed one stands.
 
 -- Decide a request as the approver whose token hash is given, and commit the case's step with it.
--- Raises CK401 (no such approver), CK403 (not allowed), CK404 (no request), CK409 (decided), CK410
--- (expired or voided); the caller records refusals.
+-- Raises CK401 (no such approver), CK402 (above the own limit), CK404 (no request), CK410 (expired or
+-- voided), CK411 (decided), and what commit_steps raises; the caller records refusals.
 CREATE FUNCTION decide_approval(
     p_approval text, p_token_hash bytea, p_verdict text, p_note text,
     p_schema integer, p_steps jsonb, p_bodies bytea[],
@@ -24,7 +24,7 @@ BEGIN
         RAISE EXCEPTION 'no such request' USING ERRCODE = 'CK404';
     END IF;
     IF v_ask.state IN ('approved', 'denied') THEN
-        RAISE EXCEPTION 'already decided' USING ERRCODE = 'CK409',
+        RAISE EXCEPTION 'already decided' USING ERRCODE = 'CK411',
             DETAIL = json_build_object('state', v_ask.state, 'by', v_ask.decided_by);
     END IF;
     IF v_ask.state <> 'pending' OR v_ask.expires_at <= clock_timestamp() THEN
@@ -32,7 +32,7 @@ BEGIN
     END IF;
     IF p_verdict = 'approved'
             AND coalesce((v_approver.limits->>v_ask.currency)::bigint, -1) < v_ask.amount_minor THEN
-        RAISE EXCEPTION 'above own limit' USING ERRCODE = 'CK403';
+        RAISE EXCEPTION 'above own limit' USING ERRCODE = 'CK402';
     END IF;
     UPDATE approvals SET state = p_verdict, decided_by = v_approver.name, note = p_note,
             decided_at = clock_timestamp()
@@ -61,6 +61,25 @@ BEGIN
         PERFORM commit_steps(v_case, v_branch, p_schema, p_steps, p_bodies);
     END IF;
     SELECT a.state INTO state FROM approvals a WHERE a.approval_id = p_approval;
+END $$;
+
+-- Note that approvers were reminded; true for the one call that did, with its audit row.
+CREATE FUNCTION remind_approval(p_approval text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_case    text;
+    v_branch  text;
+    v_version bigint;
+BEGIN
+    SELECT c.case_id, c.branch, c.version INTO v_case, v_branch, v_version FROM cases c
+        JOIN approvals a USING (case_id, branch) WHERE a.approval_id = p_approval FOR UPDATE OF c;
+    UPDATE approvals SET reminded_at = clock_timestamp()
+        WHERE approval_id = p_approval AND state = 'pending' AND reminded_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM append_audit(v_case, v_branch, v_version, 'approval', 'approval_reminded', '',
+        NULL, NULL, sha256(''::bytea), p_approval);
+    RETURN true;
 END $$;
 
 -- Record something that was refused, or seen, without a change of the case's state.
