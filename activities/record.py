@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from activities.steps import CaseRef, StepDone, StepReport
-from cases.errors import CaseNotFound
+from cases.errors import CaseNotFound, ConcurrentModification
 from cases.ports import CaseStore, Committed, Dossier, HotStore
 from cases.state import CaseState, Message, StepUpdate
 
@@ -42,15 +42,22 @@ class CaseRecord:
     async def commit(self, state: CaseState, updates: Sequence[StepUpdate]) -> StepReport:
         """Commit steps that were made from `state`, then project them."""
         names = [name for update in updates for name in update.sections]
-        committed = await self._store.commit(
-            state.case_id, state.branch, updates, state.expected(*names)
-        )
+        try:
+            committed = await self._store.commit(
+                state.case_id, state.branch, updates, state.expected(*names)
+            )
+        except ConcurrentModification:
+            # The hot copy may be what misled the caller: the next attempt must not meet it again.
+            await self._hot.write(await self._store.load(state.case_id, state.branch))
+            raise
         return await self.project(state.case_id, state.branch, updates, committed)
 
     async def project(
         self, case_id: str, branch: str, updates: Sequence[StepUpdate], committed: Committed
     ) -> StepReport:
         """Bring the hot copy up to steps that are on record, and report them."""
+        if committed.repeated:
+            return await self._as_recorded(case_id, branch, updates)
         first = committed.version - len(updates) + 1
         versioned = list(zip(updates, range(first, committed.version + 1), strict=True))
         await self._hot.merge(case_id, branch, versioned)
@@ -60,6 +67,26 @@ class CaseRecord:
                 for u, v in versioned
             )
         )
+
+    async def _as_recorded(
+        self, case_id: str, branch: str, updates: Sequence[StepUpdate]
+    ) -> StepReport:
+        """Another attempt committed first, perhaps with another finding: the record's counts."""
+        state = await self._store.load(case_id, branch)
+        done: list[StepDone] = []
+        for update in updates:
+            # Each step made one version, so a step's place in the list is its version.
+            version = state.completed_steps.index(update.step) + 1
+            then = await self._store.load(case_id, branch, at=version)
+            written = {
+                name: section
+                for name, section in then.sections.items()
+                if then.section_versions[name] == version
+            }
+            owner = then.current_owner or update.owner
+            done.append(StepDone(step=update.step, owner=owner, version=version, sections=written))
+        await self._hot.write(state)
+        return StepReport(done=tuple(done))
 
 
 def reported(state: CaseState, steps: Mapping[str, str]) -> StepReport:

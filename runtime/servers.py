@@ -82,6 +82,7 @@ def of_stack(settings: Settings, addresses: Addresses) -> Servers:
     )
 
 
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _SERVER_OF = {"TEMPORAL_ADDRESS": "Temporal", "DATABASE_URL": "Postgres", "REDIS_URL": "Redis"}
 
 
@@ -90,6 +91,8 @@ def _combine(settings: Settings, embedded: Addresses | None) -> Servers:
     if embedded and not temporal.get("target_host"):
         temporal = {**temporal, "target_host": embedded.temporal_address}
     database = settings.database_url or (embedded.database_url if embedded else "")
+    if settings.redis_url and not settings.redis_url.startswith(_REDIS_SCHEMES):
+        raise ServerUnreachable("Redis", "REDIS_URL does not begin with redis:// or rediss://")
     return Servers(
         temporal=temporal,
         database_url=database,
@@ -100,5 +103,8 @@ def _combine(settings: Settings, embedded: Addresses | None) -> Servers:
 
 
 def _temporal() -> dict[str, Any]:
-    config = ClientConfig.load_client_connect_config()
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except (OSError, RuntimeError) as error:
+        raise ServerUnreachable("Temporal", f"its settings cannot be read: {error}") from error
     return {key: value for key, value in dict(config).items() if value is not None}

@@ -1,11 +1,16 @@
 """The environment, read here and nowhere else."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cases.errors import InvalidInput
+
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda level: str(level).upper())
+]
 
 
 class Settings(BaseSettings):
@@ -25,7 +30,7 @@ class Settings(BaseSettings):
     web_url: str | None = None
     #: Which language model understands and writes.
     model: str = "offline"
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
     #: Whoever holds it approves in its owner's name.
     approver_token: str | None = Field(default=None, repr=False)
     #: How long a stopping worker lets its activities finish, in seconds.

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from rich.table import Table
-
 from cases.money import Money
 from starters.session import open_records
-from starters.terminal import JsonFlag, execute, out
+from starters.terminal import JsonFlag, execute, out, plain_table
 
 
 def approvals(as_json: JsonFlag = False) -> None:
@@ -24,15 +22,20 @@ def _print(result: dict[str, list[dict[str, Any]]]) -> None:
     if not result["approvals"]:
         out.print("Nothing waits for a person.")
         return
-    table = Table("case", "amount", "why", "charges", "asked (UTC)", "expires (UTC)")
+    table = plain_table("case", "amount", "why", "charges", "asked (UTC)", "expires")
     for request in result["approvals"]:
         table.add_row(
             request["case_id"],
             str(Money.model_validate(request["amount"])),
             request["rule"].replace("_", " "),
             ", ".join(order["charge_id"] for order in request["orders"]),
-            request["requested_at"][:16].replace("T", " "),
-            request["expires_at"][:16].replace("T", " "),
+            _minute(request["requested_at"]),
+            _minute(request["expires_at"]),
         )
     out.print(table)
     out.print("Decide with `casekeeper approve CASE` or `casekeeper deny CASE`.", style="dim")
+
+
+def _minute(at: str) -> str:
+    """Month, day, hour and minute: a request never waits for a year."""
+    return at[5:16].replace("T", " ")

@@ -5,17 +5,22 @@ from typing import Annotated, Any
 import typer
 
 from cases.approvals import Verdict
-from cases.errors import CaseClosed
+from cases.errors import AlreadyDecided, ApprovalNotFound, CaseClosed, Conflict, Forbidden
 from cases.ids import MAIN
 from cases.messages import ApprovalNotice
 from cases.money import Money
+from cases.state import CaseState
 from cases.text import clean_text
 from starters.session import Session, open_session
 from starters.terminal import CaseArgument, JsonFlag, attempt, execute, out
 from starters.tokens import find_token
+from workers.composition import Stores
 from workflows.support_case import SupportCaseWorkflow
 
-ByOption = Annotated[str | None, typer.Option("--by", help="Which approver decides.")]
+ByOption = Annotated[
+    str | None,
+    typer.Option("--by", help="Who decides; needed where several approvers' tokens lie here."),
+]
 NoteOption = Annotated[str, typer.Option("--note", help="Why; it goes into the audit.")]
 
 
@@ -54,13 +59,16 @@ async def decide(
     """
     stores = session.stores
     state = await stores.cases.load(case_id, MAIN)
-    request = await stores.approvals.newest_of(case_id, MAIN)
-    token = await find_token(session.settings, stores.approvers, by)
+    try:
+        token = await find_token(session.settings, stores.approvers, by)
+    except Forbidden as refusal:
+        await stores.audit.note(case_id, MAIN, "unknown", "decision_refused", str(refusal))
+        raise
     if state.status.closed:
-        await stores.audit.note(
-            case_id, MAIN, by or "unknown", "decision_refused", f"case is {state.status}"
-        )
-        raise CaseClosed(case_id, state.status)
+        name = await stores.approvers.name_of(token) or "unknown"
+        await stores.audit.note(case_id, MAIN, name, "decision_refused", f"case is {state.status}")
+        raise await _over(stores, state)
+    request = await stores.approvals.newest_of(case_id, MAIN)
     update, committed = await stores.approvals.decide(state, request, token, verdict, note)
     await stores.record.project(case_id, MAIN, [update], committed)
     await session.handle(case_id).signal(
@@ -69,6 +77,17 @@ async def decide(
     )
     decided = await stores.approvals.read(request.approval_id)
     return decided.model_dump(mode="json")
+
+
+async def _over(stores: Stores, state: CaseState) -> Conflict:
+    """Why a closed case takes no decision: someone decided before, or it just closed."""
+    try:
+        request = await stores.approvals.newest_of(state.case_id, MAIN)
+    except ApprovalNotFound:
+        return CaseClosed(state.case_id, state.status)
+    if request.decided_by is None:
+        return CaseClosed(state.case_id, state.status)
+    return AlreadyDecided(state.case_id, request.state, request.decided_by)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -1,17 +1,22 @@
 """`casekeeper audit`: who changed what in a case, and whether the trail is whole."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated, Any, cast
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from cases.ids import MAIN
-from cases.text import shorten
 from starters.session import open_records
-from starters.terminal import BranchOption, CaseArgument, JsonFlag, execute, out
-
-#: How much of a step's name fits a column: idempotency keys are longer.
-_STEP_WIDTH = 36
+from starters.terminal import (
+    BranchOption,
+    CaseArgument,
+    JsonFlag,
+    err,
+    execute,
+    out,
+    plain_table,
+)
 
 
 def audit(
@@ -41,20 +46,40 @@ async def _audit(case_id: str, branch: str, verify: bool) -> dict[str, Any]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    table = Table("#", "at (UTC)", "who", "what", "step", "detail")
+    table = plain_table("#", "at (UTC)", "who", "what")
     for row in result["rows"]:
-        what = row["event"].replace("_", " ")
-        table.add_row(
-            str(row["seq"]),
-            row["at"][11:23],
-            row["actor"],
-            f"{what}: {row['section']}" if row["section"] else what,
-            shorten(row["step"], _STEP_WIDTH),
-            row["detail"],
-        )
+        at = row["at"][:19].replace("T", " ")
+        table.add_row(str(row["seq"]), at, row["actor"], _what(row))
     out.print(table)
     if "findings" in result:
         for finding in result["findings"]:
-            out.print(finding, style="red", markup=False)
+            err.print(Text(finding, style="red"), soft_wrap=True)
         if result["ok"]:
             out.print(f"The chain of {len(result['rows'])} rows holds.", style="green")
+
+
+def _what(row: dict[str, Any]) -> Text:
+    event = row["event"].replace("_", " ")
+    section = f": {row['section']}" if row["section"] else ""
+    text = Text(f"{event}{section}")
+    detail = _detail(row["detail"])
+    return text.append(f"\n{detail}", style="dim") if detail else text
+
+
+def _detail(detail: str) -> str:
+    """Reason first; the rest by name. The whole of it is in `audit --json`."""
+    try:
+        fields = json.loads(detail)
+    except ValueError:
+        return detail
+    if not isinstance(fields, dict):
+        return detail
+    named = cast("dict[str, object]", fields)
+    reason = [str(named.pop("reason"))] if "reason" in named else []
+    rest = [f"{name.replace('_', ' ')} {_short(value)}" for name, value in sorted(named.items())]
+    return "; ".join([*reason, *rest])
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 32 else f"{text[:12]}…"  # noqa: PLR2004  longer ones are digests

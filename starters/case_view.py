@@ -1,20 +1,28 @@
 """A case as people and programs look at it: what `show --json` answers, and its picture as text."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from rich.box import ROUNDED
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cases.effects import ResolutionSection
-from cases.ids import parse_checkpoint_id, workflow_id
+from cases.approvals import ApprovalSection
+from cases.effects import RefundSection, ResolutionSection
+from cases.ids import check_identifier, parse_checkpoint_id, workflow_id
+from cases.policy import PolicySection
+from cases.sections import Section
 from cases.state import CaseState
 from starters.session import Session
-from starters.terminal import out
+from starters.terminal import out, visible
 from workflows.story import describe
 
 #: The sections that every answer of `show --json` has, null where no step has written one yet.
 _SECTIONS = ("billing", "account", "policy", "approval", "refund", "resolution")
+#: The order in which a case comes by them, for people.
+_STORY = ("understanding", *_SECTIONS)
 
 
 async def view_case(
@@ -24,6 +32,7 @@ async def view_case(
     at = None
     if checkpoint is not None:
         branch, at = parse_checkpoint_id(checkpoint)
+        check_identifier(branch, "checkpoint")
     state = await session.stores.cases.load(case_id, branch, at=at)
     run_id = await session.run_id(case_id, branch)
     return as_json(state) | {
@@ -56,24 +65,69 @@ def as_json(state: CaseState) -> dict[str, Any]:
     }
 
 
-def print_case(view: dict[str, Any]) -> None:
-    """The case for people."""
-    state = _state_of(view)
-    table = Table.grid(padding=(0, 2))
-    for name, section in state.sections.items():
-        table.add_row(Text(name, style="bold"), describe(section))
-    where = f"{view['case_id']}  {view['status'].replace('_', ' ')}"
-    steps = f"{len(view['completed_steps'])} steps, checkpoint {view['checkpoint_id']}"
-    out.print(Panel(table, title=Text(where, style="bold"), subtitle=steps, expand=False))
+def print_case(view: Mapping[str, Any], *, as_of: str | None = None) -> None:
+    """The case for people: what was said, what was found and done, and the answer."""
+    out.print(
+        Text(view["case_id"], style="bold").append(
+            f"  {view['status'].replace('_', ' ')}", style=_STYLES.get(view["status"], "yellow")
+        )
+    )
     for message in view["messages"]:
-        out.print(Text("customer: ", style="cyan").append(message["text"]), soft_wrap=True)
+        said = Text(f"“{visible(message['text'])}”", style="italic")
+        out.print(Padding(said, (1, 2, 0, 2)))
+    out.print(Padding(_findings(_state_of(view)), (1, 2)))
+    print_answer(view)
+    if view["status"] == "awaiting_approval" and as_of is None:
+        decide = f"`casekeeper approve {view['case_id']}` or `casekeeper deny {view['case_id']}`"
+        out.print(f"Waits for a person: {decide}.", style="yellow", markup=False)
+    steps = len(view["completed_steps"])
+    where = f"As of checkpoint {as_of}" if as_of else f"Checkpoint {view['checkpoint_id']}"
+    out.print(f"{where}, after {steps} step{'s' * (steps != 1)}.", style="dim", markup=False)
+    print_link(view)
+
+
+def print_answer(view: Mapping[str, Any]) -> None:
+    """What the customer was told, if anything."""
     if view["answer"]:
-        out.print(Panel(Text(view["answer"]), title="answer", expand=False))
+        answer = Panel(Text(visible(view["answer"])), title="answer", box=ROUNDED, expand=False)
+        out.print(answer)
+
+
+def print_link(view: Mapping[str, Any]) -> None:
+    """Where the Web UI shows the case, on one line: it is to be clicked or copied."""
     if view.get("web_url"):
         out.print(Text(view["web_url"], style="blue"), soft_wrap=True)
 
 
-def _state_of(view: dict[str, Any]) -> CaseState:
+_STYLES = {"answered": "green", "cancelled": "red", "rejected": "red", "manual_review": "magenta"}
+
+
+def _findings(state: CaseState) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    known = [name for name in _STORY if name in state.sections]
+    others = [name for name in state.sections if name not in _STORY]
+    for name in (*known, *others):
+        section = state.sections[name]
+        table.add_row(Text(name, style="cyan"), f"{describe(section)}{_more(section)}")
+    return table or Table.grid()
+
+
+def _more(section: Section) -> str:
+    """What people want to know beside the line that the timeline has."""
+    match section:
+        case PolicySection(reason=reason) if reason:
+            return f"\n{reason}"
+        case ApprovalSection(decided_by=str(name)):
+            return f" by {name}" + (f": {visible(section.note)}" if section.note else "")
+        case RefundSection(receipt=str(receipt)):
+            return f", receipt {receipt}"
+        case _:
+            return ""
+
+
+def _state_of(view: Mapping[str, Any]) -> CaseState:
     sections = {name: body for name, body in view["sections"].items() if body}
     return CaseState(
         case_id=view["case_id"],

@@ -1,10 +1,18 @@
-"""The command `casekeeper`: every command in one list."""
+"""The command `casekeeper`: every command in one list, and the one place where it ends."""
 
+import contextlib
+import gc
 import io
+import os
 import sys
+import time
+import traceback
+from collections.abc import Sequence
 
 import typer
 
+from cases.errors import InvalidInput
+from runtime.settings import read_settings
 from starters.approvals import approvals
 from starters.approve import approve, deny
 from starters.audit import audit
@@ -17,23 +25,73 @@ from starters.sandbox import sandbox
 from starters.say import say
 from starters.show import show
 from starters.start import start
+from starters.terminal import EXPECTED, exit_code, fail, sentence
 from starters.up import up
 from starters.worker import worker
 
 app = typer.Typer(
     name="casekeeper",
-    help="Support cases that several agents solve together: nothing lost, nothing paid twice.",
-    no_args_is_help=True,
+    help="Support cases that several agents solve together: nothing lost, nothing paid twice.\n\n"
+    "New here? `casekeeper demo` shows it all in a few seconds; then `casekeeper up` in one "
+    "terminal, and the other commands in a second one.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 3 not found, 4 conflict, "
+    "5 a server is not reachable.",
     add_completion=False,
-    pretty_exceptions_show_locals=False,  # locals may hold a customer's words
 )
 
-for command in (
-    up, demo, start, say, cancel, approvals, approve, deny, show, history, audit, worker, migrate,
-    doctor,
-):  # fmt: skip
-    app.command()(command)
-app.add_typer(sandbox, name="sandbox")
+_GROUPS = {
+    "Try it": (demo, up),
+    "Cases": (start, say, cancel),
+    "Decide": (approvals, approve, deny),
+    "Look": (show, history, audit),
+    "Run it": (worker, migrate, doctor),
+}
+
+for group, commands in _GROUPS.items():
+    for command in commands:
+        app.command(rich_help_panel=group)(command)
+app.add_typer(sandbox, name="sandbox", rich_help_panel="Try it")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. Whatever goes wrong is one sentence, never a traceback."""
+    as_json = "--json" in arguments
+    try:
+        code = app(list(arguments) or ["--help"], prog_name="casekeeper", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        fail(_usage(error), error.exit_code, as_json)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the interpreter's last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except EXPECTED as error:
+        fail(sentence(error), exit_code(error), as_json)
+        return exit_code(error)
+    except Exception as error:  # noqa: BLE001  the last resort
+        _say_unforeseen(error, as_json)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    help_of = context.command_path if context else "casekeeper"
+    return f"{error.format_message().rstrip('.')}. See `{help_of} --help`."
+
+
+def _say_unforeseen(error: Exception, as_json: bool) -> None:
+    """Only the kind of error: its text may hold a customer's words, or a password."""
+    with contextlib.suppress(InvalidInput):
+        if read_settings().log_level == "DEBUG":
+            traceback.print_exception(error)
+    fail(
+        f"This should not have happened: {type(error).__name__}. "
+        "CASEKEEPER_LOG_LEVEL=DEBUG shows where.",
+        1,
+        as_json,
+    )
 
 
 def main() -> None:
@@ -42,7 +100,15 @@ def main() -> None:
         # What a customer wrote may not fit the terminal's encoding: show it escaped, do not fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    code = run(sys.argv[1:])
+    _settle()
+    sys.exit(code)
+
+
+def _settle() -> None:
+    """Let the Temporal SDK's threads end: a process that leaves at once may abort with code 134."""
+    gc.collect()
+    time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from cases.approvals import Verdict
 from cases.errors import CaseNotFound
 from cases.ids import MAIN
+from cases.money import Money
 from cases.records import Record
 from gateways.sandbox.world import World, load
 from runtime.embedded.home import Home
@@ -24,13 +27,12 @@ from runtime.servers import (
 )
 from runtime.settings import Settings, read_settings
 from starters.approve import decide
-from starters.case_view import print_case, view_case
-from starters.embedded import embedded_stack
+from starters.case_view import print_answer, print_link, view_case
+from starters.embedded import embedded_stack, worker_beside
 from starters.session import Session, open_session
 from starters.start import NewCase, start_case
 from starters.terminal import JsonFlag, attempt, err, out, print_result
-from workers.main import run_worker, stop_on_signals
-from workflows.story import TimelineEntry
+from workers.main import stop_on_signals
 from workflows.support_case import SupportCaseWorkflow
 
 _TWICE = "I was charged twice, and I still can't log in."
@@ -84,34 +86,37 @@ async def _demo(keep_running: bool, as_json: bool) -> None:
     stop = asyncio.Event()
     stop_on_signals(stop)
     async with AsyncExitStack() as stack:
-        servers = await stack.enter_async_context(_servers(settings))
-        session = await stack.enter_async_context(open_session(servers))
+        found = await stack.enter_async_context(_servers(settings))
+        session = await stack.enter_async_context(open_session(found.servers))
         playing = asyncio.create_task(_play(session, quiet=as_json))
         interrupted = asyncio.create_task(stop.wait())
         await asyncio.wait({playing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
         if not playing.done():
             playing.cancel()
             raise KeyboardInterrupt
-        views = playing.result()
-        print_result({"cases": views}, as_json, lambda _: _print_all(views))
+        print_result(
+            {"cases": playing.result()}, as_json, lambda _: _say_what_is_next(found, keep_running)
+        )
         if keep_running:
             err.print("The servers stay up until Ctrl-C; other commands find them.", style="dim")
             await interrupted
         interrupted.cancel()
 
 
+class Found(Record):
+    """The servers of the demo, and whether they end with it."""
+
+    servers: Servers
+    ours: bool
+
+
 @asynccontextmanager
-async def _servers(settings: Settings) -> AsyncGenerator[Servers]:
+async def _servers(settings: Settings) -> AsyncGenerator[Found]:
     """The servers that are there already, with a worker of our own; else a stack for this run."""
     if any(named_in_environment(settings).values()) or find_embedded(settings):
         servers = find_servers(settings)
-        stop = asyncio.Event()
-        worker = asyncio.create_task(run_worker(servers, settings, stop))
-        try:
-            yield servers
-        finally:
-            stop.set()
-            await worker
+        async with worker_beside(servers, settings):
+            yield Found(servers=servers, ours=False)
         return
     home = demo_home(settings)
     if not Home(home).is_locked():
@@ -119,7 +124,7 @@ async def _servers(settings: Settings) -> AsyncGenerator[Servers]:
     async with embedded_stack(
         settings, home, worker=True, report=lambda text: err.print(text, style="dim")
     ) as running:
-        yield running.servers
+        yield Found(servers=running.servers, ours=True)
 
 
 async def _play(session: Session, *, quiet: bool) -> list[dict[str, Any]]:
@@ -146,12 +151,19 @@ async def _play_scene(
     customer_id = case_id.replace("case_", "cus_", 1)
     await load(session.stores.sandbox, _world(scene, customer_id))
     if not quiet:
-        out.print()
-        out.print(Text(f"{case_id}: ", style="bold").append(f"“{scene.text}”", style="italic"))
+        out.print(Text(f"\n{case_id}", style="bold").append("  a customer writes", style="dim"))
+        out.print(Padding(Text(f"“{scene.text}”", style="italic"), (0, 2, 1, 2)))
     await start_case(session, NewCase(case_id=case_id, customer_id=customer_id, text=scene.text))
-    async with asyncio.timeout(_PATIENCE_S):
-        await _follow(session, case_id, scene, quiet=quiet)
-    return await view_case(session, case_id, MAIN)
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await _follow(session, case_id, scene, quiet=quiet)
+    except TimeoutError as error:
+        problem = f"{case_id} has not ended within {_PATIENCE_S:.0f} s. See `casekeeper doctor`."
+        raise TimeoutError(problem) from error
+    view = await view_case(session, case_id, MAIN)
+    if not quiet:
+        _end_scene(view)
+    return view
 
 
 async def _follow(session: Session, case_id: str, scene: Scene, *, quiet: bool) -> None:
@@ -164,7 +176,7 @@ async def _follow(session: Session, case_id: str, scene: Scene, *, quiet: bool) 
         over = ended.done()
         entries = await handle.query(SupportCaseWorkflow.timeline)
         for entry in entries[told:]:
-            _tell(entry, quiet=quiet)
+            _tell(entry.at[11:23], entry.step.split(":")[0], entry.text, quiet=quiet)
         told = len(entries)
         if over:
             await ended
@@ -177,19 +189,47 @@ async def _follow(session: Session, case_id: str, scene: Scene, *, quiet: bool) 
 
 
 async def _approve(session: Session, case_id: str, *, quiet: bool) -> None:
-    if not quiet:
-        out.print("  … parked: no worker is held while a person decides", style="yellow")
+    _tell("", "parked", "no worker is held while a person decides", quiet=quiet, style="yellow")
     decided = await decide(session, case_id, Verdict.APPROVED, note="shown in the demo")
-    if not quiet:
-        out.print(f"  … approved by {decided['decided_by']}, by a signal", style="yellow")
+    by = f"by {decided['decided_by']}: the row in Postgres decides, a signal wakes the case"
+    _tell("", "approved", by, quiet=quiet, style="yellow")
 
 
-def _tell(entry: TimelineEntry, *, quiet: bool) -> None:
-    if not quiet:
+def _tell(at: str, step: str, text: str, *, quiet: bool, style: str = "cyan") -> None:
+    if quiet:
+        return
+    line = Table.grid(padding=(0, 2))
+    line.add_column(width=12, style="dim", justify="right")
+    line.add_column(width=16, style=style)
+    line.add_column()
+    line.add_row(at, step.replace("_", " "), text)
+    out.print(line)
+
+
+def _end_scene(view: dict[str, Any]) -> None:
+    refund = view["sections"]["refund"]
+    amount = Money.model_validate(refund["amount"]) if refund else None
+    account = view["sections"]["account"]
+    mail = ", one reset mail" if account and account["reset_sent"] else ""
+    receipt = f"refunded {amount} once ({refund['receipt']})" if refund else "no refund"
+    status = view["status"].replace("_", " ")
+    out.print(Text(f"\n{status}: {receipt}{mail}, one answer", style="green"))
+    print_answer(view)
+    print_link(view)
+
+
+def _say_what_is_next(found: Found, keep_running: bool) -> None:
+    out.print()
+    if found.ours and not keep_running:
         out.print(
-            Text(f"  {entry.at[11:23]}  ", style="dim")
-            .append(f"{entry.step.split(':')[0]:<17}", style="cyan")
-            .append(entry.text)
+            "The servers stop now, and the links with them. `casekeeper demo --keep-running` "
+            "leaves them up; `casekeeper up` starts servers that keep their data.",
+            style="dim",
+        )
+    else:
+        out.print(
+            "Look closer: `casekeeper show CASE`, `history CASE`, `audit CASE --verify`.",
+            style="dim",
         )
 
 
@@ -219,9 +259,3 @@ def _world(scene: Scene, customer_id: str) -> World:
             ],
         }
     )
-
-
-def _print_all(views: list[dict[str, Any]]) -> None:
-    for view in views:
-        out.print()
-        print_case(view)

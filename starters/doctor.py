@@ -1,17 +1,18 @@
 """`casekeeper doctor`: do all three servers answer?"""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import typer
 from redis.exceptions import RedisError
-from rich.table import Table
+from rich.text import Text
 
 from runtime.servers import Servers, ServerUnreachable, find_servers
 from runtime.settings import read_settings
 from runtime.temporal import connect
-from starters.terminal import JsonFlag, execute, out
+from starters.terminal import JsonFlag, err, execute, out, plain_table
 from stores.hot import connect_redis
 from stores.migrations import SchemaMismatch, check_schema
 from workers.composition import open_postgres
@@ -20,6 +21,8 @@ from workers.composition import open_postgres
 def doctor(as_json: JsonFlag = False) -> None:
     """Check that Temporal, Postgres and Redis answer, and say where they are."""
     result = execute(_doctor(), as_json, _print)
+    for problem in result["problems"].values():
+        err.print(Text(f"casekeeper: {problem}", style="red"), soft_wrap=True)
     if not result["ok"]:
         raise typer.Exit(5)
 
@@ -44,6 +47,7 @@ async def _doctor() -> dict[str, Any]:
         "web_url": servers.web_url,
         "ok": not problems,
         "problems": problems,
+        **({"error": " ".join(problems.values()), "exit_code": 5} if problems else {}),
     }
 
 
@@ -65,21 +69,23 @@ async def _redis(servers: Servers) -> None:
 
 
 def _print(result: dict[str, Any]) -> None:
-    table = Table("server", "where", "state")
+    table = plain_table("server", "state", "where")
     for name, key in (
         ("Temporal", "temporal_address"),
         ("Postgres", "database_url"),
         ("Redis", "redis_url"),
-        ("Web UI", "web_url"),
     ):
-        problem = result["problems"].get(name.lower())
-        table.add_row(name, without_password(result[key]), problem or "ok")
+        state = "[red]down[/red]" if name.lower() in result["problems"] else "[green]ok[/green]"
+        table.add_row(name, state, Text(without_password(result[key])))
+    table.add_row("Web UI", "", Text(result["web_url"] or "set CASEKEEPER_WEB_URL for links"))
     out.print(table)
 
 
-def without_password(url: str | None) -> str:
+def without_password(url: str) -> str:
     """The address for the screen."""
-    if url is None or "@" not in url:
-        return url or "-"
     parts = urlsplit(url)
-    return url.replace(parts.netloc, f"{parts.username}@{parts.hostname}:{parts.port}")
+    user, _, _ = parts.netloc.rpartition("@")[0].partition(":")
+    place = parts.netloc.rpartition("@")[2]
+    shown = f"{user}@{place}" if user else place
+    query = re.sub(r"(password=)[^&]*", r"\1…", parts.query)
+    return urlunsplit(parts._replace(netloc=shown, query=query)) if parts.netloc else url

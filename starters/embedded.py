@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from cases.records import Record
-from runtime.embedded.stack import EmbeddedStack
+from runtime.embedded.stack import EmbeddedStack, StackDied
 from runtime.servers import Servers, of_stack
 from runtime.settings import Settings
 from runtime.temporal import connect, keep_closed_runs
@@ -16,10 +16,6 @@ from workflows.case_file import SEARCH_ATTRIBUTES
 
 #: How long the embedded Temporal keeps closed workflows, in days.
 _RETENTION_DAYS = 90
-
-
-class EmbeddedStackDied(Exception):
-    """A server of the embedded stack ended by itself."""
 
 
 class Running(Record):
@@ -35,7 +31,7 @@ async def embedded_stack(
 ) -> AsyncGenerator[Running]:
     """Servers, schema and, if wanted, a worker in this process; all end with the block.
 
-    Raises StackAlreadyRunning, StackFailed; EmbeddedStackDied in the block's task.
+    Raises StackAlreadyRunning, StackFailed; StackDied in the block's task.
     """
     stack = await asyncio.to_thread(
         EmbeddedStack.start, home, search_attributes=SEARCH_ATTRIBUTES, report=report
@@ -44,8 +40,9 @@ async def embedded_stack(
         servers = of_stack(settings, stack.addresses)
         ready = await make_ready(servers, home)
         await keep_closed_runs(await connect(servers), _RETENTION_DAYS)
-        async with _watched(stack), _worker(servers, settings, wanted=worker):
+        async with _watched(stack), AsyncExitStack() as beside:
             if worker:
+                await beside.enter_async_context(worker_beside(servers, settings))
                 report("The worker is ready")
             yield Running(servers=servers, token_file=ready["token_file"])
     finally:
@@ -53,10 +50,8 @@ async def embedded_stack(
 
 
 @asynccontextmanager
-async def _worker(servers: Servers, settings: Settings, *, wanted: bool) -> AsyncGenerator[None]:
-    if not wanted:
-        yield
-        return
+async def worker_beside(servers: Servers, settings: Settings) -> AsyncGenerator[None]:
+    """A worker that polls as long as the block runs; raises what kept it from starting."""
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run_worker(servers, settings, stop, ready))
     waiting = asyncio.create_task(ready.wait())
@@ -89,7 +84,7 @@ async def _watched(stack: EmbeddedStack) -> AsyncGenerator[None]:
         yield
     except asyncio.CancelledError:
         if died:
-            raise EmbeddedStackDied(died[0]) from None
+            raise StackDied(died[0]) from None
         raise
     finally:
         watcher.cancel()

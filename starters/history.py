@@ -3,17 +3,26 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from cases.ids import MAIN
 from starters.session import open_records
-from starters.terminal import BranchOption, CaseArgument, JsonFlag, execute, out
+from starters.terminal import (
+    BranchOption,
+    CaseArgument,
+    JsonFlag,
+    execute,
+    out,
+    plain_step,
+    plain_table,
+)
 
 
 def history(
     case: CaseArgument,
     branch: BranchOption = MAIN,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000)] = 1000,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=100_000, help="At most so many checkpoints.")
+    ] = 1000,
     as_json: JsonFlag = False,
 ) -> None:
     """List a case's checkpoints, oldest first."""
@@ -27,15 +36,13 @@ async def _history(case_id: str, branch: str, limit: int) -> dict[str, Any]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    table = Table("checkpoint", "step", "by", "status", "bytes", "at (UTC)")
+    table = plain_table("checkpoint", "at (UTC)", "status", "step")
     for checkpoint in result["checkpoints"]:
         table.add_row(
             checkpoint["checkpoint_id"],
-            checkpoint["step"],
-            checkpoint["owner"],
+            checkpoint["created_at"][:19].replace("T", " "),
             checkpoint["status"].replace("_", " "),
-            str(checkpoint["size"]),
-            checkpoint["created_at"][:23].replace("T", " "),
+            plain_step(checkpoint["step"]),
         )
     out.print(table)
     out.print(

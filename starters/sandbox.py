@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from cases.errors import InvalidInput
 from cases.money import Money
 from gateways.sandbox import world
 from runtime.servers import find_servers
 from runtime.settings import read_settings
-from starters.terminal import JsonFlag, attempt, execute, out
+from starters.terminal import JsonFlag, attempt, execute, out, plain_table
 from workers.composition import open_postgres
 
 sandbox = typer.Typer(help="The sandbox's customers, charges, refunds and mails.")
@@ -24,7 +23,7 @@ def load(
     as_json: JsonFlag = False,
 ) -> None:
     """Add customers and charges to the sandbox; all or none."""
-    given = attempt(lambda: world.World.parse(_read(file)), as_json)
+    given = attempt(lambda: _parse(_read(file)), as_json)
     execute(_load(given), as_json, _print_loaded)
 
 
@@ -43,6 +42,21 @@ def _read(file: str) -> str:
         raise InvalidInput("file", f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidInput("file", f"{file} is not UTF-8") from error
+
+
+def _parse(text: str) -> world.World:
+    """The world of a file; raises InvalidInput, also for an id that stands in it twice."""
+    given = world.World.parse(text)
+    for name, ids in (
+        ("customers", [customer.id for customer in given.customers]),
+        ("charges", [charge.id for charge in given.charges]),
+    ):
+        seen: set[str] = set()
+        for place, one in enumerate(ids):
+            if one in seen:
+                raise InvalidInput(f"{name}.{place}.id", f"{one} stands in the file twice")
+            seen.add(one)
+    return given
 
 
 async def _load(given: world.World) -> dict[str, int]:
@@ -65,17 +79,18 @@ def _print_loaded(result: dict[str, int]) -> None:
 
 
 def _print_world(result: dict[str, list[dict[str, Any]]]) -> None:
-    charges = Table("charge", "customer", "amount", "merchant", "status", title="charges")
+    charges = plain_table("charge", "customer", "amount", "status", "merchant")
     for row in result["charges"]:
-        charges.add_row(row["id"], row["customer_id"], _money(row), row["merchant"], row["status"])
-    refunds = Table("refund", "charge", "amount", "status", title="refunds")
+        charges.add_row(row["id"], row["customer_id"], _money(row), row["status"], row["merchant"])
+    refunds = plain_table("refund", "charge", "amount", "status")
     for row in result["refunds"]:
         refunds.add_row(row["id"], row["charge_id"], _money(row), row["status"])
-    mails = Table("mail", "kind", "customer", "case", title="mails")
+    mails = plain_table("mail", "kind", "customer", "case")
     for row in [*result["mails"], *result["answers"]]:
         mails.add_row(row["id"], row["kind"], row["customer_id"], row["case_id"])
-    for table in (charges, refunds, mails):
-        out.print(table)
+    for name, table in (("charges", charges), ("refunds", refunds), ("mails", mails)):
+        out.print(table if table.rows else f"no {name}")
+        out.print()
 
 
 def _money(row: dict[str, Any]) -> str:

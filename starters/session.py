@@ -1,13 +1,14 @@
 """What a command works with: the servers, the stores and a Temporal client."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from cases.errors import CaseClosed
+from cases.errors import CaseClosed, CaseError
 from cases.ids import MAIN, workflow_id
 from cases.messages import CaseOutcome
 from cases.state import CaseState
@@ -16,6 +17,9 @@ from runtime.settings import Settings, read_settings
 from runtime.temporal import connect
 from workers.composition import Stores, open_stores
 from workflows.support_case import SupportCaseWorkflow
+
+#: How often a waiting command looks whether a person must decide, in seconds.
+_LOOK_AGAIN_S = 2.0
 
 CaseHandle = WorkflowHandle[SupportCaseWorkflow, CaseOutcome]
 
@@ -54,12 +58,40 @@ class Session:
                 return None
             raise
 
+    async def until_ended(self, case_id: str, say: Callable[[str], None]) -> CaseState:
+        """The case once its run has ended; tells, once, when a person must decide meanwhile.
+
+        Raises RunFailed if the run ended and the case did not.
+        """
+        ended = asyncio.ensure_future(self.handle(case_id).result())
+        told = False
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=_LOOK_AGAIN_S)
+            state = await self.stores.cases.load(case_id, MAIN)
+            if state.pending_approvals and not told:
+                say(f"{case_id} waits for a person: `casekeeper approve {case_id}`, or `deny`.")
+                told = True
+        problem = ended.exception()
+        if problem is not None and not isinstance(problem, WorkflowFailureError):
+            raise problem
+        state = await self.stores.cases.load(case_id, MAIN)
+        if not state.status.closed:
+            raise RunFailed(case_id, problem.cause if problem else None)
+        return state
+
     async def open_case(self, case_id: str, branch: str = MAIN) -> CaseState:
         """The case's state; raises CaseNotFound, and CaseClosed once it has ended."""
         state = await self.stores.cases.load(case_id, branch)
         if state.status.closed:
             raise CaseClosed(case_id, state.status)
         return state
+
+
+class RunFailed(CaseError):
+    """The case's workflow has ended without an end of the case."""
+
+    def __init__(self, case_id: str, cause: BaseException | None) -> None:
+        super().__init__(f"The run of case {case_id} has failed: {cause or 'it is not known why'}.")
 
 
 @asynccontextmanager

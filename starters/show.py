@@ -17,7 +17,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Show a case: its sections, its messages and its answer."""
-    execute(_show(case, branch, at), as_json, print_case)
+    execute(_show(case, branch, at), as_json, lambda view: print_case(view, as_of=at))
 
 
 async def _show(case_id: str, branch: str, at: str | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from cases.messages import CaseRequest
 from cases.records import Record
 from cases.state import CaseStatus, Message
 from cases.text import clean_text
-from starters.case_view import print_case, view_case
+from starters.case_view import print_case, print_link, view_case
 from starters.session import Session, open_session
 from starters.terminal import JsonFlag, attempt, err, execute, out
 from workers.main import TASK_QUEUE
@@ -59,45 +60,63 @@ class NewCase(Record):
             text=clean_text(cast("str", text)),
         )
 
+    def opening(self) -> tuple[CaseRef, Message]:
+        """What goes on record."""
+        ref = CaseRef(case_id=self.case_id, customer_id=self.customer_id)
+        return ref, Message(message_id="request", text=self.text, received_at=datetime.now(UTC))
+
 
 def start(  # noqa: PLR0917  typer reads the options from the signature
-    text: Annotated[str | None, typer.Argument(help="What the customer said.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="What the customer said.")
+    ] = None,
     customer: Annotated[str | None, typer.Option("--customer", help="The customer's id.")] = None,
-    case_id: Annotated[str | None, typer.Option("--case-id", help="Made up if not given.")] = None,
+    case_id: Annotated[
+        str | None, typer.Option("--case-id", help="The new case's id; made up if not given.")
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="JSON lines of case_id, customer_id, text.")
+        Path | None,
+        typer.Option("--file", help="One case a line, as JSON: case_id, customer_id, text."),
     ] = None,
     use_existing: Annotated[
-        bool, typer.Option("--use-existing", help="A case that runs already is no error.")
+        bool,
+        typer.Option("--use-existing", help="Take the case that runs already under that id."),
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow to the end.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow it to its end, and show it.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Open a case for a customer's message, or many from a file."""
     if file is not None:
         if text is not None or customer is not None or case_id is not None:
-            raise typer.BadParameter("give either --file, or a text with --customer")
+            raise InvalidInput("--file", "does not go with TEXT, --customer or --case-id")
         cases = attempt(lambda: read_file(file), as_json)
         execute(_start_many(cases, use_existing, wait, as_json), as_json, _print_many)
         return
     if customer is None or text is None:
-        missing = "--customer" if customer is None else "the text"
-        raise typer.BadParameter(f"{missing} is missing")
+        missing = "--customer" if customer is None else "TEXT"
+        raise InvalidInput(missing, "is missing: say which customer wrote what, or use --file")
     case = attempt(lambda: NewCase.check(customer, text, case_id), as_json)
     execute(_start_one(case, use_existing, wait), as_json, _print_one)
 
 
-async def start_case(session: Session, case: NewCase, *, use_existing: bool = False) -> str:
-    """Put the case on record and start its workflow; the run's id.
+class Started(Record):
+    """The run of a case, and whether it was there before."""
+
+    run_id: str
+    existing: bool
+
+
+async def start_case(session: Session, case: NewCase, *, use_existing: bool = False) -> Started:
+    """Put the case on record and start its workflow.
 
     Raises CaseAlreadyExists for a case that has run or runs, unless that may be used. A start
     that was cut off between the two can be repeated.
     """
-    ref = CaseRef(case_id=case.case_id, customer_id=case.customer_id)
-    request = Message(message_id="request", text=case.text, received_at=datetime.now(UTC))
-    opened = await session.stores.record.open(ref, request)
+    existing = await _put_on_record(session, case, use_existing)
     # Temporal forgets closed workflows after its retention; the record does not.
-    if opened.repeated and (await session.stores.cases.load(case.case_id, MAIN)).status.closed:
+    if existing and (await session.stores.cases.load(case.case_id, MAIN)).status.closed:
         raise CaseAlreadyExists(case.case_id)
     try:
         handle = await session.temporal.start_workflow(
@@ -121,26 +140,39 @@ async def start_case(session: Session, case: NewCase, *, use_existing: bool = Fa
             static_details="Follow it with `casekeeper show`; its story is under current details.",
         )
     except WorkflowAlreadyStartedError as error:
-        if use_existing and error.run_id:
-            return error.run_id
         raise CaseAlreadyExists(case.case_id) from error
-    return handle.result_run_id or ""
+    return Started(run_id=handle.result_run_id or "", existing=existing)
+
+
+async def _put_on_record(session: Session, case: NewCase, use_existing: bool) -> bool:
+    """Whether the case was there before; raises CaseAlreadyExists where that cannot be used."""
+    try:
+        return (await session.stores.record.open(*case.opening())).repeated
+    except CaseAlreadyExists:
+        known = await session.stores.cases.load(case.case_id, MAIN)
+        if use_existing and known.customer_id == case.customer_id:
+            return True  # it was opened with other words; they stand
+        raise
 
 
 def read_file(path: Path) -> list[NewCase]:
     """Check every line before any case is opened; raises InvalidInput that names line and field."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")  # other line ends may stand in a text
     except OSError as error:
         raise InvalidInput("--file", f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidInput("--file", f"{path} is not UTF-8") from error
-    cases = [_line(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    seen: set[str] = set()
-    for case in cases:
-        if case.case_id in seen:
-            raise InvalidInput("case_id", f"{case.case_id} stands in the file twice")
-        seen.add(case.case_id)
+    seen: dict[str, int] = {}
+    cases: list[NewCase] = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            case = _line(number, line)
+            first = seen.setdefault(case.case_id, number)
+            if first != number:
+                field = f"line {number}, case_id"
+                raise InvalidInput(field, f"{case.case_id} stands in line {first} already")
+            cases.append(case)
     if not cases:
         raise InvalidInput("--file", f"{path} holds no case")
     return cases
@@ -167,26 +199,30 @@ def _line(number: int, line: str) -> NewCase:
 
 async def _start_one(case: NewCase, use_existing: bool, wait: bool) -> dict[str, Any]:
     async with open_session() as session:
-        run_id = await start_case(session, case, use_existing=use_existing)
+        begun = await start_case(session, case, use_existing=use_existing)
         if wait:
-            await session.handle(case.case_id).result()
+            await session.until_ended(case.case_id, _tell)
             return await view_case(session, case.case_id, MAIN)
         return {
             "case_id": case.case_id,
             "workflow_id": case.case_id,
-            "run_id": run_id,
-            "web_url": session.link(case.case_id, MAIN, run_id),
+            "run_id": begun.run_id,
+            "existing": begun.existing,
+            "web_url": session.link(case.case_id, MAIN, begun.run_id),
         }
 
 
 async def _start_many(
     cases: Sequence[NewCase], use_existing: bool, wait: bool, as_json: bool
-) -> dict[str, list[str]]:
+) -> dict[str, Any]:
     started: list[str] = []
     existing: list[str] = []
+    ends: dict[str, str] = {}
     turns = asyncio.Semaphore(_AT_A_TIME)
     async with open_session() as session:
-        with Progress(console=err, disable=as_json, transient=True) as progress:
+        with Progress(
+            console=err, disable=as_json or not err.is_terminal, transient=True
+        ) as progress:
             bar = progress.add_task(
                 "Finishing cases" if wait else "Opening cases", total=len(cases)
             )
@@ -194,19 +230,20 @@ async def _start_many(
             async def one(case: NewCase) -> None:
                 async with turns:
                     try:
-                        await start_case(session, case, use_existing=use_existing)
-                        started.append(case.case_id)
+                        begun = await start_case(session, case, use_existing=use_existing)
+                        (existing if begun.existing else started).append(case.case_id)
                     except CaseAlreadyExists:
                         existing.append(case.case_id)
-                    if wait:
-                        await session.handle(case.case_id).result()
-                    progress.advance(bar)
+                if wait:  # without a turn: a case that waits for a person must not hold up others
+                    ends[case.case_id] = (await session.until_ended(case.case_id, _tell)).status
+                progress.advance(bar)
 
             await asyncio.gather(*(one(case) for case in cases))
     if existing and not use_existing:
         many = f"{len(existing)} of {len(cases)} cases (the first: {min(existing)})"
         raise AlreadyThere(many, len(started))
-    return {"started": sorted(started), "existing": sorted(existing)}
+    result: dict[str, Any] = {"started": sorted(started), "existing": sorted(existing)}
+    return result | ({"statuses": dict(sorted(ends.items()))} if wait else {})
 
 
 class AlreadyThere(CaseAlreadyExists):
@@ -216,14 +253,25 @@ class AlreadyThere(CaseAlreadyExists):
         Exception.__init__(self, f"{which} existed already; {started} were opened.")
 
 
+def _tell(text: str) -> None:
+    err.print(text, style="yellow", markup=False)
+
+
 def _print_one(result: dict[str, Any]) -> None:
     if "sections" in result:
         print_case(result)
         return
-    out.print(f"Case [bold]{result['case_id']}[/bold] is open.")
-    if result["web_url"]:
-        out.print(result["web_url"], style="blue", soft_wrap=True)
+    was = " already" if result["existing"] else ""
+    out.print(f"Case [bold]{result['case_id']}[/bold] is open{was}.")
+    out.print(f"Follow it with `casekeeper show {result['case_id']}`.", style="dim")
+    print_link(result)
 
 
-def _print_many(result: dict[str, list[str]]) -> None:
-    out.print(f"{len(result['started'])} cases are open.")
+def _print_many(result: dict[str, Any]) -> None:
+    existing = f", {len(result['existing'])} existed already" if result["existing"] else ""
+    out.print(f"{len(result['started'])} cases were opened{existing}.")
+    if "statuses" in result:
+        statuses: dict[str, str] = result["statuses"]
+        counts = Counter(statuses.values())
+        ends = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in counts.most_common())
+        out.print(f"All have ended: {ends}.")

@@ -5,21 +5,22 @@ reachable.
 """
 
 import asyncio
-import gc
 import json
+import re
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
 import asyncpg
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from temporalio.service import RPCError, RPCStatusCode
 
 from cases.errors import CaseError, Conflict, InvalidInput, NotFound
 from cases.ids import check_identifier
-from runtime.embedded.stack import StackAlreadyRunning, StackFailed
+from runtime.embedded.stack import StackAlreadyRunning, StackDied, StackFailed
 from runtime.servers import ServerUnreachable
 from stores.migrations import SchemaMismatch
 
@@ -28,20 +29,57 @@ T = TypeVar("T")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+
+def _identifier(field: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        return check_identifier(value, field)
+
+    return check
+
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-BranchOption = Annotated[str, typer.Option("--branch", help="Which branch of the case.")]
-
-
-def _case_id(value: str) -> str:
-    try:
-        return check_identifier(value, "case")
-    except InvalidInput as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-CaseArgument = Annotated[
-    str, typer.Argument(metavar="CASE", help="The case's id.", callback=_case_id)
+BranchOption = Annotated[
+    str,
+    typer.Option(
+        "--branch",
+        metavar="BRANCH",
+        help="Which branch of the case.",
+        callback=_identifier("--branch"),
+    ),
 ]
+CaseArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CASE",
+        help="The case's id, such as case_8842.",
+        callback=_identifier("CASE"),
+    ),
+]
+
+
+#: Longer parts of a step's name are generated ids and keys.
+_LONGEST_WORD = 20
+#: Characters that turn the reading direction or hide what follows: shown by their number.
+_DECEPTIVE = re.compile("[\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def visible(text: str) -> str:
+    """A customer's text for people: what would deceive the eye is shown by its number."""
+    return _DECEPTIVE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def plain_step(step: str) -> str:
+    """A step's name for people: without the ids that were made up for it."""
+    name, *rest = step.split(":")
+    return " ".join([name.replace("_", " "), *(p for p in rest if len(p) <= _LONGEST_WORD)])
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without lines; every cell may wrap, so that 80 columns suffice."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def execute(work: Coroutine[Any, Any, T], as_json: bool, show: Callable[[T], None]) -> T:
@@ -57,11 +95,9 @@ def attempt(work: Callable[[], T], as_json: bool) -> T:
         return work()
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    except _EXPECTED as error:
-        fail(str(error), exit_code(error), as_json)
+    except EXPECTED as error:
+        fail(sentence(error), exit_code(error), as_json)
         raise typer.Exit(exit_code(error)) from None
-    finally:
-        settle()
 
 
 def print_result(result: T, as_json: bool, show: Callable[[T], None]) -> None:
@@ -73,17 +109,29 @@ def print_result(result: T, as_json: bool, show: Callable[[T], None]) -> None:
     sys.stdout.flush()
 
 
-def fail(sentence: str, code: int, as_json: bool) -> None:
+def fail(problem: str, code: int, as_json: bool) -> None:
     """Say what went wrong: to people on standard error, to machines as the document."""
     if as_json:
-        sys.stdout.write(json.dumps({"error": sentence, "exit_code": code}) + "\n")
-    err.print(f"casekeeper: {sentence}", style="red", markup=False, soft_wrap=True)
+        sys.stdout.write(json.dumps({"error": problem, "exit_code": code}) + "\n")
+        sys.stdout.flush()
+    err.print(Text(f"casekeeper: {problem}", style="red"), soft_wrap=True)
 
 
-_EXPECTED = (
+def sentence(error: BaseException) -> str:
+    """The error in words; those of the engine are ours to find."""
+    if isinstance(error, RPCError):
+        return _RPC_SENTENCES.get(error.status, "Temporal refused: {0}").format(error.message)
+    if isinstance(error, TimeoutError) and not str(error):
+        return "It took too long, and was given up."
+    return str(error) or type(error).__name__
+
+
+#: What commands may raise, and say as a sentence.
+EXPECTED = (
     CaseError,
     ServerUnreachable,
     StackAlreadyRunning,
+    StackDied,
     StackFailed,
     SchemaMismatch,
     RPCError,
@@ -115,10 +163,9 @@ _RPC_CODES = {
     RPCStatusCode.UNAVAILABLE: 5,
     RPCStatusCode.DEADLINE_EXCEEDED: 5,
 }
-
-
-def settle() -> None:
-    """Let the Temporal SDK's threads end: a process that leaves at once may abort with code 134."""
-    if "temporalio.worker" in sys.modules:
-        gc.collect()
-        time.sleep(0.2)
+_RPC_SENTENCES = {
+    RPCStatusCode.NOT_FOUND: "Temporal has no open run of this case: it has just closed, or its "
+    "start was cut off (repeat the `casekeeper start`).",
+    RPCStatusCode.UNAVAILABLE: "Temporal is not reachable: {0}",
+    RPCStatusCode.DEADLINE_EXCEEDED: "Temporal is not reachable: it did not answer in time.",
+}

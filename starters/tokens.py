@@ -37,15 +37,19 @@ async def find_token(settings: Settings, approvers: PostgresApprovers, by: str |
     """
     candidates = [settings.approver_token] if settings.approver_token else _saved(settings)
     known = {name: token for token in candidates if (name := await approvers.name_of(token))}
+    if settings.approver_token and not known:
+        raise Forbidden("The token in CASEKEEPER_APPROVER_TOKEN belongs to no approver.")
     if by is not None:
         if by not in known:
-            raise Forbidden(f"There is no token of an approver {by!r} here.")
+            here = f" It has that of {', '.join(sorted(known))}." if known else ""
+            raise Forbidden(f"There is no token of an approver {by!r} here.{here}")
         return known[by]
     if len(known) > 1:
         raise InvalidInput("--by", f"say who decides: {', '.join(sorted(known))}")
     if not known:
         raise Forbidden(
-            "There is no approver's token here: set CASEKEEPER_APPROVER_TOKEN or CASEKEEPER_HOME."
+            "There is no approver's token here: set CASEKEEPER_APPROVER_TOKEN, or CASEKEEPER_HOME "
+            "to where `casekeeper up` or `migrate` left one."
         )
     return next(iter(known.values()))
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from runtime.logs import set_up_logs
 from runtime.settings import read_settings
@@ -51,12 +51,20 @@ def _addresses(running: Running) -> dict[str, str | None]:
 
 def _print(running: Running) -> None:
     servers = running.servers
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Temporal", servers.temporal_address)
-    table.add_row("Temporal Web UI", servers.web_url)
-    table.add_row("Postgres", without_password(servers.database_url))
-    table.add_row("Valkey (Redis protocol)", servers.redis_url)
+    lines = [
+        ("Temporal Web UI", servers.web_url or "-"),
+        ("Temporal", servers.temporal_address),
+        ("Postgres", without_password(servers.database_url)),
+        ("Redis (Valkey)", without_password(servers.redis_url)),
+    ]
     if running.token_file:
-        table.add_row("First approver's token", running.token_file)
-    out.print(table, soft_wrap=True)
+        lines.append(("Approver's token", running.token_file))
+    for name, value in lines:
+        # An address stays in one piece, to be copied.
+        out.print(Text(f"{name:<17}", style="cyan").append(value, style="none"), soft_wrap=True)
     out.print("Casekeeper is up. Open another terminal for commands; Ctrl-C stops all.")
+    if running.token_file:
+        out.print(
+            "Whoever can read that token approves refunds as the first approver: keep it.",
+            style="dim",
+        )

@@ -17,8 +17,8 @@ from cases.ports import Committed
 from cases.state import SCHEMA_VERSION, CaseState, CaseStatus, StepUpdate
 from stores.approvers import token_hash
 from stores.cases import committed
-from stores.postgres import Pool, details, fetch_row, fetch_rows
-from stores.steps import encode_steps
+from stores.postgres import Pool, case_errors, details, fetch_row, fetch_rows
+from stores.steps import encode_steps, storable
 
 
 class PostgresApprovals:
@@ -34,9 +34,9 @@ class PostgresApprovals:
             raise ApprovalNotFound(approval_id)
         return _approval(row)
 
-    async def open_requests(self) -> list[Approval]:
+    async def open_requests(self, limit: int = 1000) -> list[Approval]:
         """The inbox: what waits for a person, oldest first."""
-        return [_approval(row) for row in await fetch_rows(self._pool, "list_approvals")]
+        return [_approval(row) for row in await fetch_rows(self._pool, "list_approvals", limit)]
 
     async def newest_of(self, case_id: str, branch: str) -> Approval:
         """The case's last request; raises ApprovalNotFound."""
@@ -51,8 +51,9 @@ class PostgresApprovals:
         """Decide as the holder of the token; the first committed decision stands.
 
         Returns the step that was committed with it. Raises Forbidden, AlreadyDecided or
-        StaleRequest; a refusal leaves an audit row.
+        StaleRequest, each with an audit row, and ConcurrentModification for an outdated `state`.
         """
+        note = storable(note)
         approver = await fetch_row(self._pool, "find_approver", token_hash(token))
         name = approver["name"] if approver else "unknown"
         decided = _section(state, approval).model_copy(
@@ -61,10 +62,11 @@ class PostgresApprovals:
         update = _step(decided, f"{verdict} by {name}")
         encoded = encode_steps([update], state.expected(decided.name))
         try:
-            row = await fetch_row(
-                self._pool, "decide_approval", approval.approval_id, token_hash(token), verdict,
-                note, SCHEMA_VERSION, encoded.steps, encoded.bodies,
-            )  # fmt: skip
+            async with case_errors(approval.case_id, approval.branch):
+                row = await fetch_row(
+                    self._pool, "decide_approval", approval.approval_id, token_hash(token), verdict,
+                    note, SCHEMA_VERSION, encoded.steps, encoded.bodies,
+                )  # fmt: skip
         except asyncpg.PostgresError as error:
             refusal = _refusal(approval, name, error)
             await self._note(approval, name, "decision_refused", str(refusal))
@@ -76,22 +78,17 @@ class PostgresApprovals:
         approval = await self.read(approval_id)
         closed = _section(state, approval).model_copy(update={"state": end})
         encoded = encode_steps([_step(closed, end.value)], state.expected(closed.name))
-        row = await fetch_row(
-            self._pool, "close_approval", approval_id, end, SCHEMA_VERSION,
-            encoded.steps, encoded.bodies,
-        )  # fmt: skip
+        async with case_errors(approval.case_id, approval.branch):
+            row = await fetch_row(
+                self._pool, "close_approval", approval_id, end, SCHEMA_VERSION,
+                encoded.steps, encoded.bodies,
+            )  # fmt: skip
         return ApprovalState(row["state"] if row else approval.state)
 
     async def remind(self, approval_id: str) -> bool:
         """Note the one reminder; whether this call was it."""
         row = await fetch_row(self._pool, "remind_approval", approval_id)
-        if row is None:
-            return False
-        await self._pool.execute(
-            "SELECT note_event($1, $2, 'approval', 'approval_reminded', $3)",
-            row["case_id"], row["branch"], approval_id,
-        )  # fmt: skip
-        return True
+        return row is not None and bool(row["reminded"])
 
     async def _note(self, approval: Approval, actor: str, event: str, detail: str) -> None:
         await fetch_row(
@@ -125,9 +122,9 @@ def _refusal(approval: Approval, name: str, error: asyncpg.PostgresError) -> Cas
     match error.sqlstate:
         case "CK401":
             return Forbidden("The token belongs to no approver.")
-        case "CK403":
+        case "CK402":
             return Forbidden(f"{approval.amount} is above the limit of {name}.")
-        case "CK409" if "state" in (error.detail or ""):
+        case "CK411":
             winner = details(error)
             return AlreadyDecided(approval.case_id, winner["state"], winner["by"])
         case "CK410":

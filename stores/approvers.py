@@ -10,7 +10,7 @@ from stores.postgres import Pool, fetch_row
 
 def token_hash(token: str) -> bytes:
     """What the database keeps of a token; tokens are random, so a plain hash serves."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 class PostgresApprovers:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import asyncpg
 from cases.errors import CaseNotFound
 from cases.records import Record
 from stores.postgres import Pool, fetch_row, fetch_rows
+from stores.steps import storable
 
 
 class AuditRow(Record):
@@ -36,48 +38,60 @@ class PostgresAudit:
 
     async def trail(self, case_id: str, branch: str) -> list[AuditRow]:
         """All rows, oldest first; raises CaseNotFound."""
-        rows = await self._rows(case_id, branch)
-        return [_audit_row(row) for row in rows]
-
-    async def verify(self, case_id: str, branch: str) -> list[str]:
-        """What is wrong with the chain, one sentence a finding; empty if it holds."""
-        rows = await self._rows(case_id, branch)
-        head = await fetch_row(self._pool, "read_audit_head", case_id, branch)
-        return check_chain(
-            case_id, branch, rows, (head["audit_seq"], head["audit_head"]) if head else None
-        )
-
-    async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
-        """Record something that was asked or refused, without a change of the case's state."""
-        await fetch_row(self._pool, "note_event", case_id, branch, actor, event, detail)
-
-    async def _rows(self, case_id: str, branch: str) -> list[asyncpg.Record]:
         rows = await fetch_rows(self._pool, "read_audit", case_id, branch)
         if not rows:
             raise CaseNotFound(case_id, branch)
-        return rows
+        return [_audit_row(row) for row in rows]
+
+    async def verify(self, case_id: str, branch: str) -> list[str]:
+        """What is wrong with the chain, one sentence a finding; empty if it holds.
+
+        Raises CaseNotFound.
+        """
+        rows = await fetch_rows(self._pool, "read_chain", case_id, branch)
+        if not rows:
+            raise CaseNotFound(case_id, branch)
+        return check_chain(case_id, branch, rows)
+
+    async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
+        """Record something that was asked or refused, without a change of the case's state."""
+        detail = storable(detail)
+        await fetch_row(self._pool, "note_event", case_id, branch, actor, event, detail)
 
 
-def check_chain(
-    case_id: str, branch: str, rows: list[asyncpg.Record], head: tuple[int, bytes] | None
-) -> list[str]:
-    """Recompute every hash; `head` is the last row's number and hash as the case's row has it."""
+def check_chain(case_id: str, branch: str, chain: Sequence[asyncpg.Record]) -> list[str]:
+    """Recompute every hash of the rows of read_chain, and compare what the case's row says."""
     findings: list[str] = []
     previous = b""
+    case = chain[0]
+    rows = [row for row in chain if row["seq"] is not None]
     for expected_seq, row in enumerate(rows, start=1):
         where = f"case {case_id}, row {row['seq']}"
         if row["seq"] != expected_seq:
             return [*findings, f"{where}: row {expected_seq} is missing"]
-        if row["prev_hash"] != previous:
-            findings.append(f"{where}: does not follow the row before it")
-        if row["hash"] != _hash(case_id, branch, row):
-            findings.append(f"{where}: was changed")
-        if row["body"] is not None and hashlib.sha256(row["body"]).digest() != row["body_hash"]:
-            findings.append(f"{where}: the value it recorded was changed")
+        findings += [f"{where}: {problem}" for problem in _problems(case_id, branch, row, previous)]
         previous = row["hash"]
-    if head is None or (len(rows), previous) != (head[0], bytes(head[1])):
+    if (len(rows), previous) != (case["audit_seq"], case["audit_head"]):
         findings.append(f"case {case_id}: the trail does not end where the case says")
+    for kind, event in (("sections", "section_written"), ("messages", "message_received")):
+        if case[kind] > (recorded := sum(row["event"] == event for row in rows)):
+            findings.append(f"case {case_id}: {case[kind]} {kind}, but only {recorded} on record")
     return findings
+
+
+def _problems(case_id: str, branch: str, row: asyncpg.Record, previous: bytes) -> list[str]:
+    checks = {
+        "does not follow the row before it": row["prev_hash"] == previous,
+        "was changed": row["hash"] == _hash(case_id, branch, row),
+        "the value it recorded was changed": _has_its_value(row),
+    }
+    return [problem for problem, holds in checks.items() if not holds]
+
+
+def _has_its_value(row: asyncpg.Record) -> bool:
+    if row["event"] == "section_written":
+        return row["body"] is not None and hashlib.sha256(row["body"]).digest() == row["body_hash"]
+    return row["event"] != "message_received" or bool(row["message_found"])
 
 
 def _hash(case_id: str, branch: str, row: asyncpg.Record) -> bytes:

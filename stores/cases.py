@@ -47,10 +47,11 @@ class PostgresCases:
         update = StepUpdate(step="open", owner="intake", messages=(request,))
         encoded = encode_steps([update], {})
         try:
-            row = await fetch_row(
-                self._pool, "open_case", case_id, branch, customer_id, SCHEMA_VERSION,
-                encoded.steps, encoded.bodies,
-            )  # fmt: skip
+            async with case_errors(case_id, branch):
+                row = await fetch_row(
+                    self._pool, "open_case", case_id, branch, customer_id, SCHEMA_VERSION,
+                    encoded.steps, encoded.bodies,
+                )  # fmt: skip
         except asyncpg.PostgresError as error:
             if error.sqlstate == "CK410":
                 raise CaseAlreadyExists(case_id) from error
@@ -65,13 +66,12 @@ class PostgresCases:
         self, case_id: str, branch: str, *, at: int | None = None, limit_days: int = 30
     ) -> Dossier:
         """The state and what the customer was refunded lately, in one round trip."""
-        rows = await fetch_rows(
-            self._pool, "load_state", case_id, branch, _NOW if at is None else at, limit_days
-        )
+        until = _NOW if at is None else min(at, _NOW)
+        rows = await fetch_rows(self._pool, "load_state", case_id, branch, until, limit_days)
         if not rows:
             raise CaseNotFound(case_id, branch)
         state = _state(case_id, branch, rows)
-        if at is not None and state.version != at:
+        if at is not None and (at < 1 or state.version != at):
             raise CheckpointNotFound(case_id, checkpoint_id(branch, at))
         lately = {row["name"]: row["version"] for row in rows if row["kind"] == "refunded"}
         return Dossier(state=state, refunded_lately=lately)

@@ -4,16 +4,13 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from cases.effects import Claim, Effect, EffectIntent, EffectState, Outcome
+from cases.effects import Claim, Effect, EffectIntent, Outcome
 from cases.money import Money
 from cases.ports import Committed
 from cases.state import SCHEMA_VERSION, StepUpdate
 from stores.cases import committed
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
 from stores.steps import encode_steps
-
-#: Two claims of one charge raced and the unique index let the other one in.
-_LOST_RACE = Outcome(state=EffectState.REFUSED, code="already_claimed")
 
 
 class PostgresLedger:
@@ -24,24 +21,28 @@ class PostgresLedger:
 
     async def claim(self, intent: EffectIntent) -> tuple[EffectIntent, Claim]:
         """Commit the intent, or say what became of it; returns the intent as first claimed."""
-        amount = intent.amount
-        try:
-            async with case_errors(intent.case_id, intent.branch):
-                row = await fetch_row(
-                    self._pool, "claim_effect", intent.key, intent.kind, intent.case_id,
-                    intent.branch, intent.customer_id, amount and amount.amount_minor,
-                    amount and amount.currency, intent.charge_id, intent.duplicate_group,
-                    intent.parameters_digest, intent.model_dump_json().encode(),
-                    intent.approval_id, intent.approval_digest, intent.limit_minor,
-                    intent.limit_days,
-                )  # fmt: skip
-        except asyncpg.UniqueViolationError:
-            return intent, Claim(outcome=_LOST_RACE)
+        async with case_errors(intent.case_id, intent.branch):
+            try:
+                row = await self._claim(intent)
+            except asyncpg.UniqueViolationError:
+                # Another customer's claim of the same charge raced ahead. Its row is there now, so
+                # that this time the claim is refused, with an audit row.
+                row = await self._claim(intent)
         if row is None:
             raise LookupError("the ledger did not answer")
         outcome = Outcome(state=row["state"], receipt=row["receipt"], code=row["code"])
         claimed = EffectIntent.model_validate_json(row["intent"])
         return claimed, Claim(outcome=outcome, earlier_attempts=row["earlier_attempts"])
+
+    async def _claim(self, intent: EffectIntent) -> asyncpg.Record | None:
+        amount = intent.amount
+        return await fetch_row(
+            self._pool, "claim_effect", intent.key, intent.kind, intent.case_id, intent.branch,
+            intent.customer_id, amount and amount.amount_minor, amount and amount.currency,
+            intent.charge_id, intent.duplicate_group, intent.parameters_digest,
+            intent.model_dump_json().encode(), intent.approval_id, intent.approval_digest,
+            intent.limit_minor, intent.limit_days,
+        )  # fmt: skip
 
     async def settle(
         self,

@@ -4,6 +4,7 @@ It is a projection of Postgres. It may be slow, gone, evicted or behind: whoever
 either a whole copy or none, and nothing is ever lost with it.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Sequence
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from cases.errors import CaseError
 from cases.state import CaseState, Message, StepUpdate, add
+from stores.steps import storable
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +31,11 @@ CLOSED_TTL_S = 300
 DEADLINE_S = 1.0
 
 T = TypeVar("T")
-Field = tuple[str, bytes, int]
+Field = tuple[str, bytes]
+Versioned = tuple[str, bytes, int]
+
+#: What decoding raises for a copy that something else has written to.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, CaseError)
 
 
 def connect_redis(url: str) -> Redis:
@@ -59,7 +65,7 @@ class RedisHotStore:
             return None
         try:
             return _decode({key.decode(): value for key, value in found.items()})
-        except (ValueError, KeyError, CaseError):
+        except _UNREADABLE:
             _log.warning("hot copy of %s is unreadable; using the durable record", case_id)
             return None
 
@@ -73,6 +79,7 @@ class RedisHotStore:
             "case": json.dumps([state.case_id, state.branch, state.customer_id]),
             "schema_version": state.schema_version,
             "updated_at": _now(),
+            **({"closed": 1} if state.status.closed else {}),
         }
         fields += [part for item in head.items() for part in item]
         key = _key(state.case_id, state.branch)
@@ -83,17 +90,20 @@ class RedisHotStore:
         self, case_id: str, branch: str, updates: Sequence[tuple[StepUpdate, int]]
     ) -> None:
         """Add committed steps to the copy; nothing happens where there is none."""
-        fields = [field for update, version in updates for field in _fields(update, version)]
-        flat = [part for field in fields for part in field]
         closed = any(update.status and update.status.closed for update, _ in updates)
         ttl = CLOSED_TTL_S if closed else TTL_S
-        newest = max(version for _, version in updates)
-        args = [ttl, newest, _now(), len(fields), *flat]
+        args: list[str | bytes | int] = [ttl, int(closed), _now(), len(updates)]
+        for update, version in updates:
+            fields = _fields(update, version)
+            args += [f"step:{update.step}", version, len(fields)]
+            args += [part for field in fields for part in field]
         await self._bounded(self._merge(keys=[_key(case_id, branch)], args=args))
 
     async def _bounded(self, command: Awaitable[T]) -> T | None:
         try:
-            return await command
+            # The client's own time-outs are for each exchange, and a command may take several.
+            async with asyncio.timeout(DEADLINE_S):
+                return await command
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("hot store is not available: %s", type(error).__name__)
             return None
@@ -113,18 +123,15 @@ def _now() -> str:
 
 def _fields(update: StepUpdate, version: int) -> list[Field]:
     """What a step writes. Each field keeps its newest version, so the order of steps is free."""
-    fields: list[Field] = [
-        (f"step:{update.step}", b"", version),
-        ("owner", update.owner.encode(), version),
-    ]
+    fields: list[Field] = [("owner", update.owner.encode())]
     if update.status:
-        fields.append(("status", update.status.encode(), version))
+        fields.append(("status", update.status.encode()))
     if update.error:
-        fields.append(("error", update.error.encode(), version))
+        fields.append(("error", storable(update.error).encode()))
     if update.retries:
-        fields.append((f"retries:{update.step}", json.dumps(update.retries).encode(), version))
+        fields.append((f"retries:{update.step}", json.dumps(update.retries).encode()))
     fields += [
-        (f"section:{name}", section.model_dump_json().encode(), version)
+        (f"section:{name}", section.model_dump_json().encode())
         for name, section in update.sections.items()
     ]
     fields += [_message_field(version, n, message) for n, message in enumerate(update.messages)]
@@ -132,17 +139,18 @@ def _fields(update: StepUpdate, version: int) -> list[Field]:
 
 
 def _message_field(version: int, place: int, message: Message) -> Field:
-    return f"message:{version:08d}:{place:04d}", message.model_dump_json().encode(), version
+    return f"message:{version:08d}:{place:04d}", message.model_dump_json().encode()
 
 
-def _fields_of(state: CaseState) -> list[Field]:
+def _fields_of(state: CaseState) -> list[Versioned]:
     # Each step made one version, so a step's place in the list is its version.
-    fields: list[Field] = [(f"step:{s}", b"", n) for n, s in enumerate(state.completed_steps, 1)]
+    steps = enumerate(state.completed_steps, start=1)
+    fields: list[Versioned] = [(f"step:{step}", b"", version) for version, step in steps]
     fields += [
         (f"section:{name}", body.model_dump_json().encode(), state.section_versions[name])
         for name, body in state.sections.items()
     ]
-    fields += [_message_field(0, n, message) for n, message in enumerate(state.messages)]
+    fields += [(*_message_field(0, n, message), 0) for n, message in enumerate(state.messages)]
     fields += [
         ("status", state.status.encode(), state.version),
         ("owner", (state.current_owner or "").encode(), state.version),

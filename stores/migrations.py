@@ -1,7 +1,9 @@
 """Numbered migrations: each runs once, in order, in a transaction of its own."""
 
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import asyncpg
 
@@ -36,9 +38,9 @@ class Migration(Record):
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def known_migrations() -> list[Migration]:
+def known_migrations(folder: Traversable | None = None) -> list[Migration]:
     """All migrations of this code, in order. Raises SchemaMismatch for a gap in the numbers."""
-    folder = files("stores").joinpath("migrations")
+    folder = folder or files("stores").joinpath("migrations")
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
     found = [
         Migration(version=int(number), name=rest, sql=folder.joinpath(name).read_text("utf-8"))
@@ -53,14 +55,17 @@ def known_migrations() -> list[Migration]:
     return found
 
 
-async def migrate(dsn: str) -> list[int]:
-    """Bring the database up to this code; the versions that were applied now."""
+async def migrate(dsn: str, known: Sequence[Migration] | None = None) -> list[int]:
+    """Bring the database up to this code; the versions that were applied now.
+
+    Raises SchemaMismatch for a database that this code's migrations did not make.
+    """
+    known = known or known_migrations()
     connection = await asyncpg.connect(dsn, timeout=5)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
         applied = {row["version"]: row["checksum"] for row in await _applied(connection)}
-        known = known_migrations()
         _compare(known, applied)
         missing = [migration for migration in known if migration.version not in applied]
         for migration in missing:
@@ -70,9 +75,9 @@ async def migrate(dsn: str) -> list[int]:
         await connection.close()
 
 
-async def check_schema(pool: Pool) -> None:
+async def check_schema(pool: Pool, known: Sequence[Migration] | None = None) -> None:
     """Raise SchemaMismatch unless the database is exactly at this code's version."""
-    newest = known_migrations()[-1].version
+    newest = (known or known_migrations())[-1].version
     exists = await pool.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
     found = (
         await pool.fetchval("SELECT coalesce(max(version), 0) FROM schema_migrations")
@@ -90,12 +95,17 @@ async def _applied(connection: "asyncpg.Connection[asyncpg.Record]") -> list[asy
     return await connection.fetch("SELECT version, checksum FROM schema_migrations")
 
 
-def _compare(known: list[Migration], applied: dict[int, str]) -> None:
+def _compare(known: Sequence[Migration], applied: dict[int, str]) -> None:
     newest = known[-1].version
     if applied and max(applied) > newest:
         raise SchemaMismatch(
             f"The database has schema version {max(applied)}, this code knows only {newest}."
         )
+    for expected, version in enumerate(sorted(applied), start=1):
+        if version != expected:
+            raise SchemaMismatch(
+                f"The database lacks migration {expected}: after {expected - 1} it has {version}."
+            )
     for migration in known:
         if applied.get(migration.version, migration.checksum) != migration.checksum:
             raise SchemaMismatch(

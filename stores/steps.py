@@ -1,12 +1,24 @@
 """How steps travel to the database: one JSON document about them, and their bodies as bytes."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from cases.approvals import EXPIRES_AFTER, ApprovalRequest
+from cases.errors import InvalidInput
 from cases.records import Record, canonical
 from cases.state import Message, StepUpdate
+
+#: What a text column cannot hold.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text with NUL and lone surrogates replaced: no text column can hold them."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 class EncodedSteps(Record):
@@ -17,12 +29,18 @@ class EncodedSteps(Record):
 
 
 def encode_steps(updates: Sequence[StepUpdate], expected: Mapping[str, int]) -> EncodedSteps:
-    """Encode; raises ForeignWrite for an update of a section that its owner does not own."""
+    """Encode; raises ForeignWrite for a section that the step's owner does not own.
+
+    Raises InvalidInput for a value that cannot be stored as it is, such as a lone surrogate.
+    """
     bodies: list[bytes] = []
     steps: list[dict[str, Any]] = []
     for update in updates:
         update.check_ownership()
-        steps.append(_step(update, expected, bodies))
+        try:
+            steps.append(_step(update, expected, bodies))
+        except (UnicodeEncodeError, PydanticSerializationError) as error:
+            raise InvalidInput(update.step, "holds text that is not valid Unicode") from error
     return EncodedSteps(steps=json.dumps(steps), bodies=bodies)
 
 
@@ -49,14 +67,14 @@ def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) 
     if update.status:
         step["status"] = update.status.value
     if update.error:
-        step["error"] = update.error.replace("\0", "\ufffd")
+        step["error"] = storable(update.error)
     return step
 
 
 def _detail(update: StepUpdate) -> str:
-    """The audit row's words: why, and by which model, prompt or rule. NUL cannot be stored."""
+    """The audit row's words: why, and by which model, prompt or rule."""
     detail = {"reason": update.reason, **update.provenance}
-    return canonical({k: v for k, v in detail.items() if v}).decode().replace("\\u0000", "\ufffd")
+    return canonical({k: storable(v) for k, v in detail.items() if v}).decode()
 
 
 def _message(message: Message, bodies: list[bytes]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What all tests share: one stack of real servers, its stores, and small worlds."""
 
+import asyncio
 import itertools
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 from cases.state import CaseState
@@ -18,7 +19,7 @@ from runtime.embedded.stack import EmbeddedStack
 from runtime.servers import Servers, of_stack
 from runtime.settings import Settings
 from runtime.temporal import connect
-from starters.session import Session
+from starters.session import CaseHandle, Session
 from starters.start import NewCase, start_case
 from starters.tokens import save_token
 from workers.composition import Gateways, Stores, all_activities, open_stores, sandbox_gateways
@@ -158,7 +159,7 @@ class SmallWorld:
         await self._load(customers=[self._customer(locked=False)], charges=charges)
         return [charge["id"] for charge in charges]
 
-    async def start(self, text: str, case_id: str | None = None) -> WorkflowHandle[Any, Any]:
+    async def start(self, text: str, case_id: str | None = None) -> CaseHandle:
         """Open a case as `casekeeper start` does."""
         case = NewCase.check(self.customer_id, text, case_id or f"case_{self.number}")
         await start_case(self.session, case)
@@ -185,6 +186,12 @@ class SmallWorld:
             kind,
         )
         return [dict(row) for row in rows]
+
+    async def until_mailed(self, kind: str) -> None:
+        """Wait until the customer has a mail of that kind."""
+        async with asyncio.timeout(30):
+            while not await self.mails(kind):  # noqa: ASYNC110  it is the outside's state
+                await asyncio.sleep(0.02)
 
     def _customer(self, locked: bool) -> dict[str, Any]:
         email = f"{self.customer_id}@example.com"

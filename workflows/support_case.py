@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -134,7 +135,8 @@ class SupportCaseWorkflow:
                 return True
             case AfterPolicy.PAY:
                 self._file.stand_at(CaseStatus.SETTLING)
-                return await self._pay(policy, None)
+                await self._pay(policy, None)
+                return True
             case AfterPolicy.ASK_A_PERSON:
                 return await self._pay_when_approved(policy)
 
@@ -173,9 +175,12 @@ class SupportCaseWorkflow:
                 return notice
 
     async def _watch_clock(self, approval_id: str) -> None:
+        expires_at = workflow.now() + EXPIRES_AFTER
         await workflow.sleep(REMIND_AFTER, summary="Remind the approvers")
         await self._steps.remind_approvers(approval_id)
-        await workflow.sleep(EXPIRES_AFTER - REMIND_AFTER, summary="The approval request expires")
+        # No worker may have run for a while: what is left counts from the request, not from now.
+        left = max(expires_at - workflow.now(), timedelta(0))
+        await workflow.sleep(left, summary="The approval request expires")
         self._overdue.add(approval_id)
 
     async def _pay(self, policy: PolicySection, approval: ApprovalSection | None) -> bool:
@@ -216,7 +221,9 @@ class SupportCaseWorkflow:
                 expected_version=self._file.expects(ResolutionSection),
             )
         )
-        self._file.stand_at(self._file.section(ResolutionSection).closes_as)
+        status = self._file.section(ResolutionSection).closes_as
+        self._file.stand_at(status)
+        workflow.logger.info("the case is closed", extra={"status": status.value})
 
     async def _stop(self, request: CaseRequest) -> None:
         """Cancelled: undo what can be undone, newest first, and tell the customer."""

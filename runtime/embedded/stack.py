@@ -47,6 +47,10 @@ class StackFailed(Exception):
         self.log = log
 
 
+class StackDied(Exception):
+    """A server of a running stack has ended by itself; the sentence says which and why."""
+
+
 class Addresses(BaseModel):
     """Where the servers of a running stack are reached; the database URL holds its password."""
 

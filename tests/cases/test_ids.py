@@ -116,5 +116,5 @@ def test_a_checkpoint_id_reads_back_as_branch_and_version(branch: str, version: 
      "main.٣", "main.²", "main.1e3", "main." + "1" * 5000],
 )  # fmt: skip
 def test_what_is_not_a_checkpoint_id_is_refused_in_words(value: str) -> None:
-    with pytest.raises(InvalidInput, match="checkpoint: .* is not a checkpoint id"):
+    with pytest.raises(InvalidInput, match=r"checkpoint: .* is not a checkpoint id"):
         parse_checkpoint_id(value)

@@ -162,9 +162,7 @@ class Gate:
 class SlowModel:
     """The offline model behind gates, counting its calls."""
 
-    def __init__(
-        self, *, understand: Gate | None = None, write: Gate | None = None
-    ) -> None:
+    def __init__(self, *, understand: Gate | None = None, write: Gate | None = None) -> None:
         self._inner: LanguageModel = OfflineModel()
         self._understand = understand
         self._write = write

@@ -1,0 +1,154 @@
+"""Opening a case, taking a message, looking after its approval request."""
+
+import pytest
+
+from activities.cases import ApprovalTask, CaseActivities, MessageTask, OpenTask
+from activities.record import CaseRecord
+from activities.steps import CaseRef
+from cases.approvals import ApprovalSection, ApprovalState
+from cases.state import CaseState
+from cases.text import MAX_TEXT_BYTES
+from tests.activities.environment import REF, refused, run
+from tests.fakes import FakeApprovals, FakeHot, FakeStore
+from tests.samples import case, usd
+
+ASKED = ApprovalSection(
+    approval_id="apr_1", state=ApprovalState.PENDING, amount=usd("612.00"), digest="d"
+)
+REQUEST = ApprovalTask(ref=REF, approval_id="apr_1")
+
+
+class House:
+    """The activities of a case's record."""
+
+    def __init__(self, *states: CaseState) -> None:
+        self.store = FakeStore.of(*states)
+        self.hot = FakeHot()
+        self.approvals = FakeApprovals(self.store)
+        self.activities = CaseActivities(CaseRecord(self.store, self.hot), self.approvals)
+
+    @property
+    def state(self) -> CaseState:
+        return self.store.cases["case_1", "main"]
+
+
+async def test_a_case_is_put_on_record_with_its_clean_text_and_a_hot_copy() -> None:
+    house = House()
+    await run(house.activities.open_case, OpenTask(ref=REF, text=" Charged\0 twice.\r\n"))
+
+    assert house.state.request
+    assert house.state.request.text == "Charged\ufffd twice."
+    assert house.state.request.received_at.utcoffset() is not None
+    assert house.state.customer_id == "cus_1"
+    assert house.hot.copies["case_1", "main"] == house.state
+
+
+async def test_opening_a_case_again_with_the_same_text_changes_nothing() -> None:
+    house = House()
+    for _ in range(2):
+        await run(house.activities.open_case, OpenTask(ref=REF, text="Charged twice."))
+
+    assert house.state.version == 1
+
+
+@pytest.mark.parametrize(
+    ("ref", "text", "type_name"),
+    [
+        (REF, " \u200b ", "InvalidInput"),
+        (REF, "a" * (MAX_TEXT_BYTES + 1), "InvalidInput"),
+        (CaseRef(case_id="sam@example.com", customer_id="cus_1"), "Hello", "InvalidInput"),
+        (CaseRef(case_id="case_1", customer_id="+49 170"), "Hello", "InvalidInput"),
+        (CaseRef(case_id="case_1", customer_id=""), "Hello", "InvalidInput"),
+    ],
+)
+async def test_what_cannot_be_a_case_is_refused_before_anything_is_stored(
+    ref: CaseRef, text: str, type_name: str
+) -> None:
+    house = House()
+
+    assert await refused(house.activities.open_case, OpenTask(ref=ref, text=text)) == type_name
+    assert house.store.cases == {}
+    assert house.hot.copies == {}
+
+
+async def test_an_id_that_another_request_has_is_refused() -> None:
+    house = House(case())
+    task = OpenTask(ref=REF, text="Something else.")
+
+    assert await refused(house.activities.open_case, task) == "CaseAlreadyExists"
+
+
+async def test_a_message_is_put_on_record_under_its_place_and_its_content() -> None:
+    house = House(case())
+    task = MessageTask(ref=REF, text="And I can't log in.\r\n", place=1)
+    report = await run(house.activities.record_message, task)
+
+    assert [message.text for message in house.state.messages] == [
+        "I was charged twice.",
+        "And I can't log in.",
+    ]
+    [done] = report.done
+    assert done.step.startswith("message:signal-1-")
+    assert done.step == f"message:{house.state.messages[1].message_id}"
+    assert "log in" not in report.model_dump_json()
+
+
+async def test_the_same_words_in_another_place_are_another_message() -> None:
+    house = House(case())
+    for place in (1, 2):
+        await run(house.activities.record_message, MessageTask(ref=REF, text="Hello?", place=place))
+    assert len(house.state.messages) == 3
+    assert len({message.message_id for message in house.state.messages}) == 3
+
+
+async def test_a_message_that_cannot_be_used_changes_nothing() -> None:
+    house = House(case())
+    task = MessageTask(ref=REF, text="\0\0", place=1)
+
+    assert await refused(house.activities.record_message, task) == "InvalidInput"
+    assert house.state == case()
+
+
+async def test_the_decision_is_read_from_the_record_and_not_from_the_hot_copy() -> None:
+    approved = ASKED.model_copy(update={"state": ApprovalState.APPROVED, "decided_by": "dana"})
+    house = House(case(approved))
+    house.hot.copies["case_1", "main"] = case(ASKED)
+    report = await run(house.activities.read_decision, REQUEST)
+
+    assert report.apply_to(case(ASKED)).get(ApprovalSection) == approved
+    assert house.store.commits == []
+
+
+@pytest.mark.parametrize("end", [ApprovalState.EXPIRED, ApprovalState.VOID])
+async def test_an_open_request_is_ended(end: ApprovalState) -> None:
+    house = House(case(ASKED))
+    report = await run(house.activities.close_approval, REQUEST.model_copy(update={"end": end}))
+    section = report.apply_to(case(ASKED)).get(ApprovalSection)
+    assert section
+    assert section.state is end
+    assert house.approvals.state is end
+
+
+async def test_a_decision_that_came_first_stands_and_is_reported() -> None:
+    approved = ASKED.model_copy(update={"state": ApprovalState.APPROVED})
+    house = House(case(approved))
+    house.approvals.state = ApprovalState.APPROVED
+    report = await run(house.activities.close_approval, REQUEST)
+
+    assert report.apply_to(case(ASKED)).get(ApprovalSection) == approved
+    assert house.store.commits == []
+
+
+async def test_approvers_are_reminded_once() -> None:
+    house = House(case(ASKED))
+
+    assert await run(house.activities.remind_approvers, REQUEST)
+    assert not await run(house.activities.remind_approvers, REQUEST)
+
+
+async def test_the_decision_of_another_customers_case_is_not_there() -> None:
+    house = House(case(ASKED))
+    foreign = REQUEST.model_copy(update={"ref": CaseRef(case_id="case_1", customer_id="cus_2")})
+    assert await refused(house.activities.read_decision, foreign) == "CaseNotFound"
+    assert await refused(house.activities.close_approval, foreign) == "CaseNotFound"
+    assert house.approvals.state is ApprovalState.PENDING

@@ -1,0 +1,307 @@
+"""The ports, in memory: each fits its Protocol, answers as it is told, and notes what it did."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cases.accounts import Account
+from cases.answers import AnswerFacts, template
+from cases.approvals import EXPIRES_AFTER, Approval, ApprovalSection, ApprovalState
+from cases.billing import Charge
+from cases.effects import Claim, EffectIntent, EffectState, Outcome
+from cases.errors import ApprovalNotFound, CaseAlreadyExists, CaseNotFound, ConcurrentModification
+from cases.ports import AnswerReply, Committed, Dossier, UnderstandingReply
+from cases.state import CaseState, Message, StepUpdate
+from cases.understanding import Reason, Understanding
+from tests.samples import usd
+
+SENDING = Outcome(state=EffectState.SENDING)
+
+
+@dataclass
+class FakeModel:
+    """Understands every message alike, and writes the fixed text or what it is told."""
+
+    needs: frozenset[str] = frozenset({"billing"})
+    reason: Reason = Reason.DUPLICATE
+    answer: str | None = None
+    error: Exception | None = None
+    #: Never answers, until it is cancelled.
+    hangs: bool = False
+    read: list[str] = field(default_factory=list[str])
+    written: list[AnswerFacts] = field(default_factory=list[AnswerFacts])
+    cancelled: bool = False
+
+    async def understand(self, text: str) -> UnderstandingReply:
+        self.read.append(text)
+        await self._think()
+        return UnderstandingReply(
+            model="fake",
+            prompt_hash="h1",
+            input_tokens=7,
+            output_tokens=2,
+            understanding=Understanding(needs=self.needs, reason=self.reason),
+        )
+
+    async def write_answer(self, facts: AnswerFacts) -> AnswerReply:
+        self.written.append(facts)
+        await self._think()
+        text = template(facts) if self.answer is None else self.answer
+        return AnswerReply(model="fake", prompt_hash="h2", text=text)
+
+    async def _think(self) -> None:
+        if self.error:
+            raise self.error
+        if self.hangs:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled = True
+                raise
+
+
+@dataclass
+class FakePayments:
+    """A provider whose answers to a refund are given in advance."""
+
+    charges: Sequence[Charge] = ()
+    answers: list[Outcome] = field(default_factory=list[Outcome])
+    known: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    error: Exception | None = None
+    asked: list[str] = field(default_factory=list[str])
+    events: list[str] = field(default_factory=list[str])
+    sent: list[EffectIntent] = field(default_factory=list[EffectIntent])
+    account: str = "sandbox"
+
+    async def find_charges(self, customer_id: str) -> Sequence[Charge]:
+        self.asked.append(customer_id)
+        if self.error:
+            raise self.error
+        return self.charges
+
+    async def refund(self, intent: EffectIntent) -> Outcome:
+        self.events.append("perform")
+        self.sent.append(intent)
+        return self.answers.pop(0) if self.answers else succeeded("re_1")
+
+    async def look_up(self, intent: EffectIntent) -> Outcome | None:
+        self.events.append("look up")
+        return self.known.get(intent.key)
+
+
+@dataclass
+class FakeAccounts:
+    """Accounts by customer; reset mails are noted."""
+
+    accounts: dict[str, Account] = field(default_factory=dict[str, Account])
+    answers: list[Outcome] = field(default_factory=list[Outcome])
+    events: list[str] = field(default_factory=list[str])
+    sent: list[EffectIntent] = field(default_factory=list[EffectIntent])
+
+    @classmethod
+    def of(cls, customer_id: str, *, locked: bool = False) -> "FakeAccounts":
+        email = f"{customer_id}@example.com"
+        known = Account(customer_id=customer_id, email=email, name="Sam", locked=locked)
+        return cls(accounts={customer_id: known})
+
+    async def find(self, customer_id: str) -> Account | None:
+        return self.accounts.get(customer_id)
+
+    async def send_reset_mail(self, intent: EffectIntent) -> Outcome:
+        self.events.append("perform")
+        self.sent.append(intent)
+        return self.answers.pop(0) if self.answers else succeeded("ml_1")
+
+
+@dataclass
+class FakeMail:
+    """Answers that went out."""
+
+    answers: list[Outcome] = field(default_factory=list[Outcome])
+    events: list[str] = field(default_factory=list[str])
+    sent: list[EffectIntent] = field(default_factory=list[EffectIntent])
+
+    async def send_answer(self, intent: EffectIntent) -> Outcome:
+        self.events.append("perform")
+        self.sent.append(intent)
+        return self.answers.pop(0) if self.answers else succeeded("ml_2")
+
+
+def succeeded(receipt: str) -> Outcome:
+    return Outcome(state=EffectState.SUCCEEDED, receipt=receipt)
+
+
+@dataclass
+class FakeStore:
+    """The durable record of one process: versions, ownership and repeats as in the real one."""
+
+    cases: dict[tuple[str, str], CaseState] = field(
+        default_factory=dict[tuple[str, str], CaseState]
+    )
+    refunded_lately: dict[str, int] = field(default_factory=dict[str, int])
+    commits: list[StepUpdate] = field(default_factory=list[StepUpdate])
+    loads: list[str] = field(default_factory=list[str])
+    limit_days: list[int] = field(default_factory=list[int])
+    #: Every state that a commit made, for reads of an earlier version.
+    past: dict[tuple[str, str, int], CaseState] = field(
+        default_factory=dict[tuple[str, str, int], CaseState]
+    )
+    #: Called before a commit: for a rival writer, say.
+    before_commit: Callable[[], None] | None = None
+
+    @classmethod
+    def of(cls, *states: CaseState) -> "FakeStore":
+        return cls(cases={(state.case_id, state.branch): state for state in states})
+
+    async def open(
+        self, case_id: str, branch: str, customer_id: str, request: Message
+    ) -> Committed:
+        known = self.cases.get((case_id, branch))
+        if known and known.request and known.request.text != request.text:
+            raise CaseAlreadyExists(case_id)
+        if known:
+            return Committed(version=1, repeated=True)
+        state = CaseState(case_id=case_id, customer_id=customer_id, branch=branch)
+        opened = StepUpdate(step="open", owner="intake", messages=(request,))
+        self.cases[case_id, branch] = state.after(opened, 1)
+        return Committed(version=1)
+
+    async def load(self, case_id: str, branch: str, *, at: int | None = None) -> CaseState:
+        self.loads.append("state")
+        state = self._case(case_id, branch)
+        return state if at is None else self.past[case_id, branch, at]
+
+    async def load_dossier(
+        self, case_id: str, branch: str, *, at: int | None = None, limit_days: int = 30
+    ) -> Dossier:
+        self.loads.append("dossier")
+        self.limit_days.append(limit_days)
+        state = self._case(case_id, branch)
+        found = state if at is None else self.past[case_id, branch, at]
+        return Dossier(state=found, refunded_lately=self.refunded_lately)
+
+    async def commit(
+        self, case_id: str, branch: str, updates: Sequence[StepUpdate], expected: Mapping[str, int]
+    ) -> Committed:
+        if self.before_commit:
+            self.before_commit()
+        state = self._case(case_id, branch)
+        if all(update.step in state.completed_steps for update in updates):
+            version = state.completed_steps.index(updates[-1].step) + 1
+            return Committed(version=version, repeated=True)
+        for name in {name for update in updates for name in update.sections}:
+            found = state.section_versions.get(name, 0)
+            if expected[name] != found:
+                raise ConcurrentModification(case_id, expected[name], found)
+        for update in updates:
+            state = state.after(update, state.version + 1)
+            self.commits.append(update)
+            self.past[case_id, branch, state.version] = state
+        self.cases[case_id, branch] = state
+        return Committed(version=state.version)
+
+    def _case(self, case_id: str, branch: str) -> CaseState:
+        try:
+            return self.cases[case_id, branch]
+        except KeyError:
+            raise CaseNotFound(case_id, branch) from None
+
+
+@dataclass
+class FakeLedger:
+    """Claims as they are told; settles into the store, like the real one in one transaction."""
+
+    store: FakeStore
+    claim_as: Claim = field(default_factory=lambda: Claim(outcome=SENDING))
+    #: The intent of the first claim, where an earlier attempt made it.
+    first: EffectIntent | None = None
+    events: list[str] = field(default_factory=list[str])
+    claimed: list[EffectIntent] = field(default_factory=list[EffectIntent])
+    settled: list[Outcome] = field(default_factory=list[Outcome])
+
+    async def claim(self, intent: EffectIntent) -> tuple[EffectIntent, Claim]:
+        self.events.append("claim")
+        self.claimed.append(intent)
+        return self.first or intent, self.claim_as
+
+    async def settle(
+        self,
+        intent: EffectIntent,
+        outcome: Outcome,
+        update: StepUpdate,
+        expected: Mapping[str, int],
+    ) -> Committed:
+        self.events.append("settle")
+        self.settled.append(outcome)
+        return await self.store.commit(intent.case_id, intent.branch, [update], expected)
+
+
+@dataclass
+class FakeHot:
+    """The projection; it can forget, and it can hold something old."""
+
+    copies: dict[tuple[str, str], CaseState] = field(
+        default_factory=dict[tuple[str, str], CaseState]
+    )
+
+    async def read(self, case_id: str, branch: str) -> CaseState | None:
+        return self.copies.get((case_id, branch))
+
+    async def write(self, state: CaseState) -> None:
+        self.copies[state.case_id, state.branch] = state
+
+    async def merge(
+        self, case_id: str, branch: str, updates: Sequence[tuple[StepUpdate, int]]
+    ) -> None:
+        state = self.copies.get((case_id, branch))
+        if state:
+            for update, version in updates:
+                state = state.after(update, version)
+            self.copies[case_id, branch] = state
+
+
+@dataclass
+class FakeApprovals:
+    """One request's row. It closes into the store's section, as the real one does."""
+
+    store: FakeStore
+    state: ApprovalState = ApprovalState.PENDING
+    reminded: bool = False
+
+    async def read(self, approval_id: str) -> Approval:
+        for case in self.store.cases.values():
+            section = case.get(ApprovalSection)
+            if section and section.approval_id == approval_id:
+                now = datetime.now(UTC)
+                return Approval(
+                    approval_id=approval_id,
+                    case_id=case.case_id,
+                    branch=case.branch,
+                    digest=section.digest,
+                    amount=usd("612.00"),
+                    orders=(),
+                    rule="above_limit",
+                    state=self.state,
+                    requested_at=now,
+                    expires_at=now + EXPIRES_AFTER,
+                )
+        raise ApprovalNotFound(approval_id)
+
+    async def close(self, state: CaseState, approval_id: str, end: ApprovalState) -> ApprovalState:
+        section = state.get(ApprovalSection)
+        if section is None or section.approval_id != approval_id:
+            raise ApprovalNotFound(state.case_id)
+        if self.state is ApprovalState.PENDING:
+            self.state = end
+            ended = section.model_copy(update={"state": end})
+            step = StepUpdate(
+                step=f"{end}:{approval_id}", owner=ended.owner, sections={ended.name: ended}
+            )
+            await self.store.commit(state.case_id, state.branch, [step], state.expected("approval"))
+        return self.state
+
+    async def remind(self, approval_id: str) -> bool:
+        assert approval_id
+        first, self.reminded = not self.reminded, True
+        return first

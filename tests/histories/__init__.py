@@ -1,0 +1,1 @@
+"""Histories of real runs, one of each kind of case, for replay."""

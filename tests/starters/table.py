@@ -1,0 +1,55 @@
+"""Every command with what is common to all: its arguments, and the servers that it needs."""
+
+from dataclasses import dataclass
+
+TEMPORAL, POSTGRES, REDIS = "TEMPORAL_ADDRESS", "DATABASE_URL", "REDIS_URL"
+
+#: An address of each where nothing listens.
+CLOSED = {
+    TEMPORAL: "127.0.0.1:1",
+    POSTGRES: "postgresql://keeper:hunter2@127.0.0.1:1/casekeeper",
+    REDIS: "redis://:hunter2@127.0.0.1:1/0",
+}
+SERVER = {TEMPORAL: "Temporal", POSTGRES: "Postgres", REDIS: "Redis"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """`arguments` are well-formed, and name what is not there; `needs` it cannot do without."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    needs: tuple[str, ...] = (POSTGRES,)
+    about_a_case: bool = False
+    #: Begins servers where there are none, and so is not asked about missing ones.
+    brings_servers: bool = False
+
+    @property
+    def line(self) -> tuple[str, ...]:
+        return (*self.name.split(), *self.arguments)
+
+
+def _on_case(name: str, *more: str, needs: tuple[str, ...] = (POSTGRES,)) -> Command:
+    return Command(name, ("no_such_case", *more), needs, about_a_case=True)
+
+
+# 👉 A new command has its line here, or `test_every_command_has_its_line` fails.
+COMMANDS = (
+    Command("up", needs=(), brings_servers=True),
+    Command("demo", needs=(TEMPORAL, POSTGRES), brings_servers=True),
+    Command("start", ("--customer", "cus_1", "Hello?"), (TEMPORAL, POSTGRES)),
+    _on_case("say", "Hello?", needs=(TEMPORAL, POSTGRES)),
+    _on_case("cancel", "--reason", "none", needs=(TEMPORAL, POSTGRES)),
+    Command("approvals"),
+    _on_case("approve", needs=(TEMPORAL, POSTGRES)),
+    _on_case("deny", needs=(TEMPORAL, POSTGRES)),
+    _on_case("show", needs=(TEMPORAL, POSTGRES)),
+    _on_case("history"),
+    _on_case("audit"),
+    Command("worker", needs=(TEMPORAL, POSTGRES)),
+    Command("migrate", needs=(TEMPORAL, POSTGRES)),
+    Command("doctor", needs=(TEMPORAL, POSTGRES, REDIS)),
+    Command("sandbox load", ("-",)),
+    Command("sandbox show"),
+)
+BY_NAME = {command.name: command for command in COMMANDS}
