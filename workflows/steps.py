@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from activities.agent_steps import AgentActivities, AgentFailure, AgentTask
 from activities.agents.base import Agent
@@ -94,7 +94,8 @@ class Steps:
                 **RECORD.local(),
                 summary="Put a message on record",
             )
-        except ActivityError as error:
+        # 👉 A local activity fails with the bare ApplicationError; only a normal one's is wrapped.
+        except FailureError as error:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("an unusable message was ignored")

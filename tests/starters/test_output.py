@@ -134,6 +134,7 @@ async def test_people_can_read_it_in_80_columns(
 ) -> None:
     done = await casekeeper(*(answered if part == "CASE" else part for part in line))
     assert_readable(done)
+    assert line[0] == "audit" or "…" not in done.out  # nothing is cut off; audit shortens digests
     assert re.findall(r"postgresql://\w+:\w+@", done.out) == []
     assert str(session.servers.database_url.split("@")[0].split(":")[-1]) not in done.out
 

@@ -1,4 +1,4 @@
-"""Two ways to run the story: as in production, and with every task replayed under a strict sandbox."""
+"""Two ways to run the story: as in production, and with every task replayed, strictly."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -38,11 +38,11 @@ NOT_RECOGNISED = "I do not recognise this charge on my card."
 PATIENCE_S = 45.0
 
 
-async def eventually(probe: Callable[[], Awaitable[T]], within: float = PATIENCE_S) -> T:
+async def eventually(probe: Callable[[], Awaitable[T | None]], within: float = PATIENCE_S) -> T:
     """The probe's first true answer; fails when none comes."""
     try:
         async with asyncio.timeout(within):
-            while not (found := await probe()):
+            while not (found := await probe()):  # noqa: ASYNC110  a server's state
                 await asyncio.sleep(0.03)
             return found
     except TimeoutError as error:
@@ -73,7 +73,6 @@ def never_stuck(events: Sequence[HistoryEvent]) -> None:
 
 async def ended(handle: Handle) -> Sequence[HistoryEvent]:
     """Wait until the run is closed, however it ends; its history."""
-
     try:
         async with asyncio.timeout(PATIENCE_S):
             await _swallow(handle.result())

@@ -1,0 +1,131 @@
+"""The customer says more while the case is open."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+from activities.steps import CaseRef
+from cases.approvals import Verdict
+from cases.messages import CustomerMessage
+from cases.state import Message, StepUpdate
+from tests.conftest import SmallWorld, WorkerFactory
+from tests.workflows.conftest import BOTH_WAYS
+from tests.workflows.support import (
+    BILLING,
+    BOTH,
+    Gate,
+    SlowModel,
+    decided,
+    events_of,
+    finish,
+    parked,
+    scheduled,
+)
+from workers.composition import Gateways
+from workflows.support_case import SupportCaseWorkflow
+
+pytestmark = BOTH_WAYS
+
+MORE = "And I can't log in to my account."
+
+
+async def _say(world: SmallWorld, text: str) -> None:
+    """As `casekeeper say`: the text goes on record, the signal carries its id."""
+    case_id = f"case_{world.number}"
+    record = world.session.stores.record
+    state = await record.load(CaseRef(case_id=case_id, customer_id=world.customer_id))
+    message = Message(message_id="more", text=text, received_at=datetime.now(UTC))
+    await record.commit(
+        state, [StepUpdate(step="message:more", owner="intake", messages=(message,))]
+    )
+    await world.session.handle(case_id).signal(
+        SupportCaseWorkflow.customer_said, CustomerMessage(message_id="more")
+    )
+
+
+async def test_only_what_the_message_adds_is_looked_into_and_the_request_stays(
+    world: SmallWorld, run_worker: WorkerFactory
+) -> None:
+    await world.twins(120_000)
+    async with run_worker():
+        handle = await world.start(BILLING)
+        asked = await parked(handle)
+        await _say(world, MORE)
+        await world.until_mailed("reset")
+        assert await parked(handle) == asked
+        await decided(world, Verdict.APPROVED)
+        assert await finish(handle) == "answered"
+
+    ran = scheduled(await events_of(handle))
+    assert ran.count("billing_agent") == 1
+    assert ran.count("understanding_agent") == 2
+    assert ran.count("account_agent") == 1
+    assert len(await world.refunds()) == 1
+    assert len(await world.mails("reset")) == 1
+    assert len(await world.mails("answer")) == 1
+
+
+async def test_a_text_sent_by_a_plain_signal_is_recorded_and_answered(
+    world: SmallWorld, run_worker: WorkerFactory
+) -> None:
+    await world.twins(120_000)
+    async with run_worker():
+        handle = await world.start(BILLING)
+        await parked(handle)
+        await handle.signal("customer_said", {"text": MORE})
+        await world.until_mailed("reset")
+        await parked(handle)
+        await decided(world, Verdict.APPROVED)
+        assert await finish(handle) == "answered"
+
+    assert [message.text for message in (await world.state()).messages] == [BILLING, MORE]
+    [answer] = await world.mails("answer")
+    assert "1200.00 USD" in answer["body"]
+    assert "reset your password" in answer["body"]
+
+
+async def test_an_empty_message_changes_nothing(
+    world: SmallWorld, run_worker: WorkerFactory
+) -> None:
+    await world.twins(120_000)
+    async with run_worker():
+        handle = await world.start(BILLING)
+        asked = await parked(handle)
+        await handle.signal("customer_said", {"text": " \u200b "})
+        await handle.signal("customer_said", {"text": ""})
+        assert await parked(handle) == asked
+        await decided(world, Verdict.DENIED)
+        assert await finish(handle) == "rejected"
+
+    assert len((await world.state()).messages) == 1
+
+
+async def test_a_message_that_comes_while_the_answer_is_written_is_answered_too(
+    world: SmallWorld, gateways: Gateways, run_worker: WorkerFactory
+) -> None:
+    await world.twins(4999)
+    writing = Gate()
+    model = SlowModel(write=writing)
+    async with run_worker(gateways=dataclasses.replace(gateways, model=model)):
+        handle = await world.start(BILLING)
+        await writing.until_reached()
+        await handle.signal("customer_said", {"text": MORE})
+        writing.open.set()
+        assert await finish(handle) == "answered"
+
+    [answer] = await world.mails("answer")
+    assert "reset your password" in answer["body"]
+    assert len(await world.refunds()) == 1
+
+
+async def test_two_cases_about_one_pair_pay_once_and_both_are_answered(
+    world: SmallWorld, run_worker: WorkerFactory
+) -> None:
+    await world.twins(4999)
+    async with run_worker():
+        first = await world.start(BOTH)
+        second = await world.start(BILLING, f"case_{world.number}_again")
+        await finish(first)
+        await finish(second)
+
+    assert len(await world.refunds()) == 1
+    assert len(await world.mails("answer")) == 2

@@ -1,0 +1,50 @@
+"""A workflow with three compensations, for the tests of the saga."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.options import Limits
+    from workflows.saga import Saga, see_through
+
+UNDONE: dict[str, list[str]] = {}
+SLOW: dict[str, asyncio.Event] = {}
+
+
+@activity.defn
+async def undo(name: str) -> None:
+    """Note what was undone; "broken" fails for good, "slow" waits to be let through."""
+    case, _, step = name.partition("/")
+    if step == "slow":
+        await SLOW[case].wait()
+    UNDONE.setdefault(case, []).append(step)
+    if step == "broken":
+        raise ApplicationError("cannot be undone", non_retryable=True)
+
+
+@workflow.defn
+class ThreeSteps:
+    """Registers three compensations and waits to be cancelled."""
+
+    @workflow.run
+    async def run(self, names: list[str]) -> list[str]:
+        saga = Saga()
+        for name in names:
+            saga.register(name, lambda name=name: self._undo(name))  # type: ignore[misc]
+        try:
+            await workflow.wait_condition(lambda: False)
+        except asyncio.CancelledError:
+            await see_through(saga.compensate())
+            if saga.failed:
+                return saga.failed
+            raise
+        return []
+
+    async def _undo(self, name: str) -> None:
+        limits = Limits(attempt=timedelta(seconds=20), altogether=timedelta(minutes=1))
+        await workflow.execute_activity(
+            undo, f"{workflow.info().workflow_id}/{name}", **limits.normal(), summary="Undo"
+        )
