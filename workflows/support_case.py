@@ -45,9 +45,10 @@ class SupportCaseWorkflow:
     """One support case. Its workflow id is the case id."""
 
     @workflow.init
-    def __init__(self, request: CaseRequest) -> None:
+    def __init__(self, request: CaseRequest | None = None) -> None:
         # Signals may be handled before `run` begins: all they touch is made here.
         case_id = workflow.info().workflow_id
+        request = request or CaseRequest()
         self._file = CaseFile(case_id, request.customer_id, request.branch)
         self._steps = Steps(self._file)
         self._saga = Saga()
@@ -61,9 +62,9 @@ class SupportCaseWorkflow:
         self._life: asyncio.Task[None] | None = None
 
     @workflow.run
-    async def run(self, request: CaseRequest) -> CaseOutcome:
+    async def run(self, request: CaseRequest | None = None) -> CaseOutcome:
         """Live the case; when it is cancelled, undo what can be undone and say so."""
-        if not request.customer_id:
+        if request is None or not request.customer_id:
             raise ApplicationError(
                 "customer_id: is missing", type="InvalidInput", non_retryable=True
             )
@@ -247,17 +248,20 @@ class SupportCaseWorkflow:
                 self._texts += 1
                 await self._steps.record_message(message.text, self._texts)
 
+    # 👉 Without an input, or with null, Temporal calls a handler without asking its model.
     @workflow.signal(description="A person decided; the row in Postgres says what.")
-    def approval_decided(self, notice: ApprovalNotice) -> None:
-        self._notices.append(notice)
+    def approval_decided(self, notice: ApprovalNotice | None = None) -> None:
+        if notice:
+            self._notices.append(notice)
 
     @workflow.signal(description="The customer said more.")
-    def customer_said(self, message: CustomerMessage) -> None:
-        self._inbox.append(message)
+    def customer_said(self, message: CustomerMessage | None = None) -> None:
+        if message:
+            self._inbox.append(message)
 
     @workflow.signal(description="Stop working on the case.")
-    def cancel_case(self, request: CancelRequest) -> None:
-        self._cancelled = request
+    def cancel_case(self, request: CancelRequest | None = None) -> None:
+        self._cancelled = request or CancelRequest()
         if self._life:
             self._life.cancel()
 

@@ -12,11 +12,11 @@ class ReorderedWorkflow(SupportCaseWorkflow):
     """As SupportCaseWorkflow, but the policy comes first."""
 
     @workflow.init
-    def __init__(self, request: CaseRequest) -> None:
+    def __init__(self, request: CaseRequest | None = None) -> None:
         super().__init__(request)
 
     @workflow.run
-    async def run(self, request: CaseRequest) -> CaseOutcome:
+    async def run(self, request: CaseRequest | None = None) -> CaseOutcome:
         return await super().run(request)
 
     async def _investigate(self) -> None:
