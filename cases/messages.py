@@ -5,7 +5,7 @@ that it cannot decode, so these models accept any JSON: what they cannot use rea
 the workflow decides what an empty message means.
 """
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
@@ -32,6 +32,12 @@ class _Tolerant(BaseModel):
             return cast("dict[str, Any]", value)
         first = next(iter(cls.model_fields))
         return {first: value} if isinstance(value, str) else {}
+
+    @classmethod
+    def of(cls, *given: object) -> Self:
+        """The message in whatever a signal was given: its first input, or nothing at all."""
+        first = given[0] if given else None
+        return first if isinstance(first, cls) else cls.model_validate(first)
 
 
 class CaseRequest(_Tolerant):

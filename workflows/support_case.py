@@ -150,11 +150,11 @@ class SupportCaseWorkflow:
                 return False
             if notice is None:
                 await self._steps.end_request(approval.approval_id, ApprovalState.EXPIRED)
-            elif notice.verdict != Verdict.APPROVED:
-                await self._steps.read_decision(approval.approval_id)
             # 👉 The notice may be forged. The claim of the refund checks the row, and takes it.
-            elif await self._pay(policy, approval):
+            elif notice.verdict == Verdict.APPROVED and await self._pay(policy, approval):
                 return True
+            else:
+                await self._steps.read_decision(approval.approval_id)
         if approval.state is ApprovalState.APPROVED:
             await self._pay(policy, approval)
         return True
@@ -248,20 +248,19 @@ class SupportCaseWorkflow:
                 self._texts += 1
                 await self._steps.record_message(message.text, self._texts)
 
-    # 👉 Without an input, or with null, Temporal calls a handler without asking its model.
-    @workflow.signal(description="A person decided; the row in Postgres says what.")
-    def approval_decided(self, notice: ApprovalNotice | None = None) -> None:
-        if notice:
-            self._notices.append(notice)
+    # 👉 A handler that cannot be called with what was sent wedges the case for good: none, null,
+    # and too many inputs included. So each takes anything, and its model makes the best of it.
+    @workflow.signal(description="A person decided (ApprovalNotice); the row says what.")
+    def approval_decided(self, *given: Any) -> None:
+        self._notices.append(ApprovalNotice.of(*given))
 
-    @workflow.signal(description="The customer said more.")
-    def customer_said(self, message: CustomerMessage | None = None) -> None:
-        if message:
-            self._inbox.append(message)
+    @workflow.signal(description="The customer said more (CustomerMessage).")
+    def customer_said(self, *given: Any) -> None:
+        self._inbox.append(CustomerMessage.of(*given))
 
-    @workflow.signal(description="Stop working on the case.")
-    def cancel_case(self, request: CancelRequest | None = None) -> None:
-        self._cancelled = request or CancelRequest()
+    @workflow.signal(description="Stop working on the case (CancelRequest).")
+    def cancel_case(self, *given: Any) -> None:
+        self._cancelled = CancelRequest.of(*given)
         if self._life:
             self._life.cancel()
 

@@ -39,7 +39,7 @@ NEITHER = "What are your opening hours?"
 NOT_RECOGNISED = "I do not recognise this charge on my card."
 
 #: Longer than anything here takes, on a busy machine.
-PATIENCE_S = 45.0
+PATIENCE_S = 20.0
 
 
 async def eventually(probe: Callable[[], Awaitable[T | None]], within: float = PATIENCE_S) -> T:

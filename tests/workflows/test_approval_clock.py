@@ -8,19 +8,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from cases.approvals import ApprovalState, Verdict
+from cases.approvals import EXPIRES_AFTER, REMIND_AFTER, ApprovalState, Verdict
 from starters.session import Session
 from tests.conftest import SmallWorld, WorkerFactory
 from tests.workflows.support import (
     BILLING,
     audit_of,
     decided,
+    events_of,
     eventually,
     finish,
+    of_type,
     parked,
     request_of,
     row_decided_without_signal,
@@ -69,11 +72,9 @@ async def test_an_approver_who_is_silent_for_a_day_is_reminded_once(
     async with run_worker(client=machine.client):
         handle = await world.start(BILLING)
         approval_id = await parked(handle)
-        await machine.fast_forward(handle, timedelta(hours=23, minutes=50))
         assert await audit_of(world, "approval_reminded") == []
-        await machine.fast_forward(handle, timedelta(minutes=20))
+        await machine.fast_forward(handle, timedelta(hours=25))
         await eventually(lambda: audit_of(world, "approval_reminded"))
-        await machine.fast_forward(handle, timedelta(hours=24))
         assert await audit_of(world, "approval_reminded") == [approval_id]
         assert (await request_of(world)).state is ApprovalState.PENDING
         await decided(world, Verdict.APPROVED)
@@ -89,11 +90,17 @@ async def test_silence_for_three_days_pays_nothing_and_hands_the_case_to_a_perso
     async with run_worker(client=machine.client):
         handle = await world.start(BILLING)
         await parked(handle)
-        await machine.fast_forward(handle, timedelta(hours=71, minutes=50))
-        assert (await request_of(world)).state is ApprovalState.PENDING
-        await machine.fast_forward(handle, timedelta(minutes=20))
+        await machine.fast_forward(handle, timedelta(hours=25))
+        await eventually(lambda: audit_of(world, "approval_reminded"))
+        await machine.fast_forward(handle, timedelta(hours=48))
         assert await finish(handle) == "manual_review"
+    asked, expired = [
+        event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+        for event in of_type(await events_of(handle), EventType.EVENT_TYPE_TIMER_STARTED)
+    ]
 
+    assert asked == REMIND_AFTER
+    assert timedelta(0) <= expired <= EXPIRES_AFTER - REMIND_AFTER
     assert (await request_of(world)).state is ApprovalState.EXPIRED
     assert len(await audit_of(world, "approval_reminded")) == 1
     assert await world.refunds() == []
