@@ -36,6 +36,7 @@ class ApprovalTask(Record):
     """Look at, remind of, or end an approval request."""
 
     ref: CaseRef
+    #: Empty for the request that is open on record, whichever it is.
     approval_id: str
     end: ApprovalState = ApprovalState.EXPIRED
 
@@ -90,7 +91,9 @@ class CaseActivities:
         """Expire or void an open request; a decision that came first stands."""
         async with temporal_failures():
             dossier = await self._record.load_dossier(task.ref, limit_days=1)
-            await self._approvals.close(dossier.state, task.approval_id, task.end)
+            asked = (task.approval_id,) if task.approval_id else dossier.state.pending_approvals
+            for approval_id in asked:
+                await self._approvals.close(dossier.state, approval_id, task.end)
             dossier = await self._record.load_dossier(task.ref, limit_days=1)
             return reported(dossier.state, {ApprovalSection.name: "approval"})
 

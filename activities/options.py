@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 #: Errors where the same call cannot succeed later, by exact type name: Temporal compares strings.
 #: The two payload types are one limit under its names in newer and older SDKs.
@@ -33,6 +34,7 @@ class NormalOptions(TypedDict):
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
+    cancellation_type: ActivityCancellationType
     retry_policy: RetryPolicy
 
 
@@ -61,6 +63,8 @@ class Limits:
             "start_to_close_timeout": self.attempt,
             "schedule_to_close_timeout": self.altogether,
             "heartbeat_timeout": self.heartbeat,
+            # What was cancelled may still commit: the case goes on only once it has ended.
+            "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             "retry_policy": self._retry(),
         }
 

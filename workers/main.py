@@ -55,6 +55,8 @@ def build_worker(
         "max_concurrent_activities": settings.activity_slots,
         "max_concurrent_local_activities": settings.activity_slots,
         "graceful_shutdown_timeout": timedelta(seconds=settings.grace_s),
+        # A cancel reaches an activity with the answer to a heartbeat; by default some wait 8 s.
+        "max_heartbeat_throttle_interval": timedelta(seconds=2),
     }
     return Worker(client, **{**options, **overrides})
 

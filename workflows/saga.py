@@ -12,8 +12,10 @@ T = TypeVar("T")
 Compensation = Callable[[], Awaitable[None]]
 
 
-async def see_through(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
+async def see_through(work: Coroutine[Any, Any, T], *, stop: bool = False) -> tuple[T, bool]:
     """Run to the end whatever is cancelled meanwhile; the result, and whether it was.
+
+    With `stop` a cancel is passed on, but the work's own end is still waited for.
 
     A plain `await asyncio.shield(...)` is not enough: the cancelled caller unwinds and the run
     closes before the work is done. So it is awaited again until it is.
@@ -26,6 +28,8 @@ async def see_through(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
         except asyncio.CancelledError:
             # Either our caller was cancelled, or the task itself: its result tells below.
             cancelled = True
+            if stop:
+                task.cancel()
         except FailureError:
             break
     return task.result(), cancelled

@@ -11,7 +11,7 @@ from activities.agent_steps import AgentActivities, AgentFailure, AgentTask
 from activities.agents.base import Agent
 from activities.cases import ApprovalTask, CaseActivities, MessageTask, OpenTask
 from activities.effects import AnswerTask, EffectActivities, EffectReport, RefundTask, ResetTask
-from activities.options import AGENT, COMPENSATION, EFFECT, RECORD
+from activities.options import AGENT, COMPENSATION, EFFECT, RECORD, Limits
 from activities.steps import StepReport
 from cases.approvals import ApprovalState
 from workflows.case_file import CaseFile
@@ -41,8 +41,15 @@ class Steps:
         task = AgentTask(
             ref=self._file.ref(), agent=agent.name(), round=number, cancelled=cancelled
         )
+        # 👉 An agent that goes on unseen after a cancel could still commit: to a closed case.
+        report, stopped = await see_through(self._judge(agent, task), stop=True)
+        self._file.apply(report)
+        if stopped:
+            raise asyncio.CancelledError
+
+    async def _judge(self, agent: type[Agent[Any]], task: AgentTask) -> StepReport:
         try:
-            report = await workflow.execute_activity(
+            report: StepReport = await workflow.execute_activity(
                 agent.activity_name(),
                 task,
                 result_type=StepReport,
@@ -58,7 +65,7 @@ class Steps:
                 **RECORD.local(),
                 summary=f"The {agent.name()} agent gave up",
             )
-        self._file.apply(report)
+        return report
 
     async def refund(self, task: RefundTask) -> EffectReport:
         """Pay one duplicate back. Without a report the record shows no approval."""
@@ -112,9 +119,15 @@ class Steps:
         )
         self._file.apply(report)
 
-    async def end_request(self, approval_id: str, end: ApprovalState) -> None:
-        """Expire or withdraw the request; a decision that came first stands and is taken over."""
-        limits = COMPENSATION if end is ApprovalState.VOID else RECORD
+    async def expire_request(self, approval_id: str) -> None:
+        """Time is up; a decision that came first stands and is taken over."""
+        await self._end_request(approval_id, ApprovalState.EXPIRED, RECORD)
+
+    async def withdraw_request(self) -> None:
+        """Withdraw what is open on record: also a request of which no report reached us."""
+        await self._end_request("", ApprovalState.VOID, COMPENSATION)
+
+    async def _end_request(self, approval_id: str, end: ApprovalState, limits: Limits) -> None:
         report = await workflow.execute_local_activity_method(
             CaseActivities.close_approval,
             ApprovalTask(ref=self._file.ref(), approval_id=approval_id, end=end),

@@ -112,7 +112,7 @@ class SupportCaseWorkflow:
 
     async def _decide(self) -> None:
         """Let the policy decide. Above the limit it asks a person, which a cancel takes back."""
-        self._saga.register("withdraw the approval request", self._withdraw_request)
+        self._saga.register("withdraw the approval request", self._steps.withdraw_request)
         await self._steps.ask(PolicyAgent, self._rounds)
 
     async def _settle(self) -> bool:
@@ -149,7 +149,7 @@ class SupportCaseWorkflow:
             if notice is None and self._inbox:
                 return False
             if notice is None:
-                await self._steps.end_request(approval.approval_id, ApprovalState.EXPIRED)
+                await self._steps.expire_request(approval.approval_id)
             # 👉 The notice may be forged. The claim of the refund checks the row, and takes it.
             elif notice.verdict == Verdict.APPROVED and await self._pay(policy, approval):
                 return True
@@ -234,11 +234,6 @@ class SupportCaseWorkflow:
         await self._saga.compensate()
         await self._write_answer(cancelled=True)
         await self._send_answer()
-
-    async def _withdraw_request(self) -> None:
-        approval = self._file.state.get(ApprovalSection)
-        if approval and approval.state is ApprovalState.PENDING:
-            await self._steps.end_request(approval.approval_id, ApprovalState.VOID)
 
     async def _record_messages(self) -> None:
         """Put texts on record that came by signal; those of `casekeeper say` are there already."""

@@ -14,6 +14,7 @@ from cases.messages import CancelRequest
 from cases.state import CaseStatus
 from starters.session import CaseHandle
 from tests.conftest import SmallWorld, WorkerFactory
+from tests.workflows.conftest import BOTH_WAYS
 from tests.workflows.support import (
     BILLING,
     BOTH,
@@ -28,6 +29,9 @@ from tests.workflows.support import (
 )
 from workers.composition import Gateways, Stores
 from workflows.support_case import SupportCaseWorkflow
+
+pytestmark = BOTH_WAYS
+
 
 Slow = Callable[[Stores, Gate], dict[str, Any]]
 

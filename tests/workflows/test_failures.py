@@ -12,8 +12,11 @@ from gateways.offline.model import OfflineModel
 from gateways.sandbox.accounts import SandboxAccounts
 from gateways.sandbox.payments import SandboxPayments
 from tests.conftest import SmallWorld, WorkerFactory
+from tests.workflows.conftest import BOTH_WAYS
 from tests.workflows.support import ACCOUNT, BILLING, BOTH, audit_of, events_of, finish, scheduled
 from workers.composition import Gateways, Stores
+
+pytestmark = BOTH_WAYS
 
 
 class NoCharges(SandboxPayments):

@@ -11,7 +11,11 @@ from temporalio.client import Client
 from cases.approvals import ApprovalSection, Verdict
 from cases.messages import ApprovalNotice
 from tests.conftest import SmallWorld, WorkerFactory
+from tests.workflows.conftest import BOTH_WAYS
 from tests.workflows.support import BOTH, decided, ended, events_of, finish, of_type, parked
+
+pytestmark = BOTH_WAYS
+
 
 _ALL = [
     ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,

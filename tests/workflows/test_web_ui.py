@@ -8,6 +8,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from cases.approvals import Verdict
 from starters.session import CaseHandle
 from tests.conftest import SmallWorld, WorkerFactory
+from tests.workflows.conftest import BOTH_WAYS
 from tests.workflows.support import (
     BOTH,
     decided,
@@ -18,6 +19,8 @@ from tests.workflows.support import (
     parked,
 )
 from workflows.case_file import CASE_BRANCH, CASE_STATUS, NEEDS_HUMAN
+
+pytestmark = BOTH_WAYS
 
 
 async def _attributes(handle: CaseHandle) -> dict[str, Any]:
