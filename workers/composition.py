@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from activities.agent_steps import AgentActivities
 from activities.agents.base import Tools
+from activities.approvals import ApprovalActivities
 from activities.cases import CaseActivities
 from activities.effects import EffectActivities
 from activities.record import CaseRecord
@@ -161,6 +162,7 @@ def all_activities(stores: Stores, gateways: Gateways) -> list[Callable[..., Any
     )
     return [
         *AgentActivities(stores.record, tools).all(),
-        *CaseActivities(stores.record, stores.approvals).all(),
+        *CaseActivities(stores.record).all(),
+        *ApprovalActivities(stores.record, stores.approvals).all(),
         *effects.all(),
     ]

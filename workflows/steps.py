@@ -9,7 +9,8 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 
 from activities.agent_steps import AgentActivities, AgentFailure, AgentTask
 from activities.agents.base import Agent
-from activities.cases import ApprovalTask, CaseActivities, MessageTask, OpenTask
+from activities.approvals import ApprovalActivities, ApprovalTask
+from activities.cases import CaseActivities, MessageTask, OpenTask
 from activities.effects import AnswerTask, EffectActivities, EffectReport, RefundTask, ResetTask
 from activities.options import AGENT, COMPENSATION, EFFECT, RECORD, Limits
 from activities.steps import StepReport
@@ -112,7 +113,7 @@ class Steps:
     async def read_decision(self, approval_id: str) -> None:
         """Take over what the record says of the request."""
         report = await workflow.execute_local_activity_method(
-            CaseActivities.read_decision,
+            ApprovalActivities.read_decision,
             ApprovalTask(ref=self._file.ref(), approval_id=approval_id),
             **RECORD.local(),
             summary="Read the decision",
@@ -129,7 +130,7 @@ class Steps:
 
     async def _end_request(self, approval_id: str, end: ApprovalState, limits: Limits) -> None:
         report = await workflow.execute_local_activity_method(
-            CaseActivities.close_approval,
+            ApprovalActivities.close_approval,
             ApprovalTask(ref=self._file.ref(), approval_id=approval_id, end=end),
             **limits.local(),
             summary=f"The approval request is {end}",
@@ -138,7 +139,7 @@ class Steps:
 
     async def remind_approvers(self, approval_id: str) -> None:
         await workflow.execute_local_activity_method(
-            CaseActivities.remind_approvers,
+            ApprovalActivities.remind_approvers,
             ApprovalTask(ref=self._file.ref(), approval_id=approval_id),
             **RECORD.local(),
             summary="Remind the approvers",
