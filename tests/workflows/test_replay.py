@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -12,11 +13,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from cases.approvals import Verdict
 from runtime.logs import set_up_logs
 from tests.conftest import SmallWorld, WorkerFactory
 from tests.histories.record import FOLDER, SCENES
 from tests.workflows.reordered import ReorderedWorkflow
-from tests.workflows.support import BILLING, events_of, finish
+from tests.workflows.support import BILLING, decided, events_of, eventually, finish, parked
 from workers.main import sandbox_runner
 from workflows.support_case import SupportCaseWorkflow
 
@@ -80,17 +82,26 @@ async def test_a_workflows_log_line_appears_once_however_often_it_is_replayed(
     monkeypatch.setattr("sys.stderr", written)
     root = logging.getLogger()
     before, level = root.handlers, root.level
-    await world.twins()
+    await world.twins(120_000)
     try:
         set_up_logs("INFO")
         async with run_worker(max_cached_workflows=0):
             handle = await world.start(BILLING)
+            await parked(handle)
+            await handle.signal("customer_said", {"text": "\u200b"})  # it warns, then lives on
+            await eventually(lambda: _logged(written, "an unusable message was ignored"))
+            await parked(handle)
+            await decided(world, Verdict.DENIED)
             await finish(handle)
     finally:
         root.handlers, root.level = before, level
 
-    lines = [json.loads(line) for line in written.getvalue().splitlines()]
-    closed = [line for line in lines if line["event"] == "the case is closed"]
-    assert len(closed) == 1
-    assert closed[0]["status"] == "answered"
+    assert len(await _logged(written, "an unusable message was ignored")) == 1
+    [closed] = await _logged(written, "the case is closed")
+    assert closed["status"] == "rejected"
     assert world.customer_id not in written.getvalue()
+
+
+async def _logged(written: io.StringIO, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    return [line for line in lines if line["event"] == event]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from activities.steps import CaseRef
@@ -36,6 +36,16 @@ async def test_a_second_start_is_refused_while_the_case_runs_and_after_it(
         await start_case(world.session, _case(world))
 
     assert len(await world.mails("answer")) == 1
+
+
+async def test_a_terminated_case_is_not_begun_anew_under_its_id(world: SmallWorld) -> None:
+    await world.twins()
+    handle = await world.start(BILLING)
+    await handle.terminate()
+    with pytest.raises(CaseAlreadyExists):
+        await start_case(world.session, _case(world))
+
+    assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
 
 
 async def test_of_many_starts_at_once_one_wins(
