@@ -14,6 +14,8 @@ _PRODUCT = sorted(
     for path in (_ROOT / room).rglob("*.py")
 )
 
+_TESTS = sorted((_ROOT / "tests").rglob("*.py"))
+
 #: What differs between a first run and its replay, or does something twice.
 _NOT_IN_WORKFLOWS = {
     "datetime.now", "datetime.utcnow", "date.today", "time.time", "time.sleep", "time.monotonic",
@@ -89,6 +91,8 @@ def test_the_environment_is_read_in_runtime_alone(path: Path) -> None:
     assert set(_names(path)) & {"os.environ", "os.getenv"} == set()
 
 
-@pytest.mark.parametrize("path", _PRODUCT, ids=lambda path: str(path.relative_to(_ROOT)))
+@pytest.mark.parametrize(
+    "path", [*_PRODUCT, *_WORKFLOWS, *_TESTS], ids=lambda path: str(path.relative_to(_ROOT))
+)
 def test_no_module_has_more_than_300_lines(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300

@@ -8,7 +8,8 @@ from activities.steps import CaseRef
 from cases.approvals import ApprovalSection, ApprovalState
 from cases.state import CaseState
 from tests.activities.environment import REF, refused, run
-from tests.fakes import FakeApprovals, FakeHot, FakeStore
+from tests.fake_approvals import FakeApprovals
+from tests.fakes import FakeHot, FakeStore
 from tests.samples import case, usd
 
 ASKED = ApprovalSection(

@@ -6,13 +6,8 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.effects import (
-    AnswerTask,
-    EffectActivities,
-    EffectReport,
     RefundTask,
-    ResetTask,
 )
-from activities.record import CaseRecord
 from cases.accounts import AccountSection
 from cases.effects import (
     Claim,
@@ -23,70 +18,14 @@ from cases.effects import (
     ResolutionSection,
 )
 from cases.ids import answer_key, refund_key, reset_key
-from cases.money import Money
-from cases.state import CaseState, CaseStatus
-from tests.activities.agents import POLICY
-from tests.activities.environment import REF, environment, refused, run
+from cases.state import CaseStatus
+from tests.activities.environment import REF, refused, run
+from tests.activities.house import ANSWER, DUE, REFUND, RESET, UNKNOWN, WRITTEN, House
 from tests.fakes import (
     SENDING,
-    FakeAccounts,
-    FakeHot,
-    FakeLedger,
-    FakeMail,
-    FakePayments,
-    FakeStore,
     succeeded,
 )
 from tests.samples import case, order, usd
-
-DUE = AccountSection(status="reset_due", reset_needed=True)
-WRITTEN = ResolutionSection(answer="Hello.", closes_as=CaseStatus.ANSWERED)
-UNKNOWN = Outcome(state=EffectState.UNKNOWN, code="no_answer")
-
-REFUND = RefundTask(ref=REF, order=order())
-RESET = ResetTask(ref=REF, account=DUE, expected_version=2)
-ANSWER = AnswerTask(ref=REF, resolution=WRITTEN, expected_version=3)
-
-
-class House:
-    """The effects of one case, with one list of all that happened, in order."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.store = FakeStore.of(case(DUE, WRITTEN))
-        self.ledger = FakeLedger(self.store, events=self.events)
-        self.payments = FakePayments(events=self.events)
-        self.accounts = FakeAccounts(events=self.events)
-        self.mail = FakeMail(events=self.events)
-        self.effects = EffectActivities(
-            CaseRecord(self.store, FakeHot()),
-            self.ledger,
-            payments=self.payments,
-            accounts=self.accounts,
-            mail=self.mail,
-            policy=POLICY,
-        )
-
-    @property
-    def state(self) -> CaseState:
-        return self.store.cases["case_1", "main"]
-
-    async def perform(self, kind: str, *, attempt: int = 1) -> EffectReport:
-        env = environment(attempt=attempt)
-        if kind == "refund":
-            return await env.run(self.effects.issue_refund, REFUND)
-        if kind == "reset":
-            return await env.run(self.effects.send_reset_mail, RESET)
-        return await env.run(self.effects.send_answer, ANSWER)
-
-    def answers(self, kind: str) -> list[Outcome]:
-        """What the outside will answer."""
-        return {
-            "refund": self.payments.answers,
-            "reset": self.accounts.answers,
-            "answer": self.mail.answers,
-        }[kind]
-
 
 KINDS = pytest.mark.parametrize("kind", ["refund", "reset", "answer"])
 
@@ -197,90 +136,6 @@ async def test_what_is_sent_again_are_the_stored_parameters_not_newly_made_ones(
     resolution = again.state.get(ResolutionSection)
     assert resolution
     assert resolution.answer == "Hello, as first written."
-
-
-async def test_a_refund_that_nobody_approved_writes_nothing_to_the_case() -> None:
-    house = House()
-    refused_claim = Outcome(state=EffectState.REFUSED, code="not_approved")
-    house.ledger.claim_as = Claim(outcome=refused_claim)
-    before = house.state
-    effect = await house.perform("refund")
-
-    assert house.events == ["claim"]
-    assert effect == EffectReport(outcome=refused_claim, report=None)
-    assert house.state == before
-
-
-async def test_a_refund_that_the_ledger_refuses_stands_in_the_case_as_refused() -> None:
-    house = House()
-    refused_claim = Outcome(state=EffectState.REFUSED, code="already_claimed")
-    house.ledger.claim_as = Claim(outcome=refused_claim)
-    await house.perform("refund")
-
-    section = house.state.get(RefundSection)
-    assert section
-    assert section.state is EffectState.REFUSED
-    assert section.items[0].code == "already_claimed"
-    assert section.amount == usd("0.00")
-
-
-async def test_a_refund_names_its_key_its_limit_and_no_approval() -> None:
-    house = House()
-    await house.perform("refund")
-
-    [intent] = house.ledger.claimed
-    assert intent.key == refund_key("sandbox", "ch_1", 1)
-    assert intent.limit_minor == 50000
-    assert intent.limit_days == 30
-    assert intent.approval_id is None
-    assert house.payments.sent == [intent]
-
-
-async def test_a_refund_that_a_person_approved_names_the_approval_and_what_was_shown() -> None:
-    house = House()
-    approved = REFUND.model_copy(update={"approval_id": "apr_1", "approval_digest": "d1"})
-    await run(house.effects.issue_refund, approved)
-
-    assert house.ledger.claimed[0].approval_id == "apr_1"
-    assert house.ledger.claimed[0].approval_digest == "d1"
-
-
-async def test_a_currency_without_a_limit_leaves_the_ledger_no_limit_to_pay_by() -> None:
-    house = House()
-    yen = order(amount=Money(amount_minor=5, currency="JPY"))
-    await run(house.effects.issue_refund, RefundTask(ref=REF, order=yen))
-
-    assert house.ledger.claimed[0].limit_minor is None
-
-
-async def test_the_second_refund_of_a_case_joins_the_first() -> None:
-    house = House()
-    await house.perform("refund")
-    first = house.state.get(RefundSection)
-    second = RefundTask(
-        ref=REF,
-        order=order("ch_3", slot=2),
-        so_far=first,
-        expected_version=house.state.section_versions["refund"],
-    )
-    await run(house.effects.issue_refund, second)
-
-    section = house.state.get(RefundSection)
-    assert section
-    assert [item.charge_id for item in section.items] == ["ch_2", "ch_3"]
-    assert section.amount == usd("99.98")
-    assert house.state.completed_steps[-2:] == ("refund:ch_1:1", "refund:ch_1:2")
-
-
-async def test_a_refund_on_an_old_view_of_the_section_is_a_conflict_that_is_repeated() -> None:
-    house = House()
-    await house.perform("refund")
-    stale = RefundTask(ref=REF, order=order("ch_3", slot=2))
-    with pytest.raises(ApplicationError) as failure:
-        await run(house.effects.issue_refund, stale)
-
-    assert failure.value.type == "ConcurrentModification"
-    assert not failure.value.non_retryable
 
 
 async def test_a_reset_mail_that_went_out_is_noted_in_the_account_section() -> None:
