@@ -22,11 +22,11 @@ _log = logging.getLogger(__name__)
 TASK_QUEUE = "support-cases"
 
 #: Our own deterministic rooms and what their types are made of are not loaded anew for each case:
-#: it halves what the sandbox costs. The sandbox itself stays on.
+#: it halves what the sandbox costs. The workflow's own module must be, or nothing guards it: what a
+#: passed module has imported, the sandbox does not see.
 _PASSED_THROUGH = (
     "cases",
     "activities",
-    "workflows",
     "pydantic",
     "pydantic_core",
     "annotated_types",
