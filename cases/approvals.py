@@ -97,17 +97,6 @@ class Approval(Record):
     consumed_by: tuple[str, ...] = ()
 
 
-class Approver(Record):
-    """A person who may decide, up to a limit per currency."""
-
-    name: str
-    limits: dict[str, int]
-
-    def may_approve(self, amount: Money) -> bool:
-        limit = self.limits.get(amount.currency)
-        return limit is not None and amount.amount_minor <= limit
-
-
 class ApprovalSection(Section):
     """The request of this case and its decision."""
 

@@ -133,12 +133,9 @@ class RefundSection(Section):
     receipt: str | None = None
     items: tuple[RefundItem, ...] = ()
 
-    def including(self, item: RefundItem) -> "RefundSection":
-        """The section after one more refund: the worst state of its items stands."""
-        return RefundSection.of((*self.items, item))
-
     @classmethod
     def of(cls, items: tuple[RefundItem, ...]) -> "RefundSection":
+        """The section of these refunds: the worst state of its items stands."""
         paid = [i.amount for i in items if i.state in (EffectState.SUCCEEDED, EffectState.PENDING)]
         amount = Money.zero(items[0].amount.currency)
         for one in paid:

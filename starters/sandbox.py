@@ -23,7 +23,7 @@ def load(
     as_json: JsonFlag = False,
 ) -> None:
     """Add customers and charges to the sandbox; all or none."""
-    given = attempt(lambda: _parse(_read(file)), as_json)
+    given = attempt(lambda: world.World.parse(_read(file)), as_json)
     execute(_load(given), as_json, _print_loaded)
 
 
@@ -42,21 +42,6 @@ def _read(file: str) -> str:
         raise InvalidInput("file", f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidInput("file", f"{file} is not UTF-8") from error
-
-
-def _parse(text: str) -> world.World:
-    """The world of a file; raises InvalidInput, also for an id that stands in it twice."""
-    given = world.World.parse(text)
-    for name, ids in (
-        ("customers", [customer.id for customer in given.customers]),
-        ("charges", [charge.id for charge in given.charges]),
-    ):
-        seen: set[str] = set()
-        for place, one in enumerate(ids):
-            if one in seen:
-                raise InvalidInput(f"{name}.{place}.id", f"{one} stands in the file twice")
-            seen.add(one)
-    return given
 
 
 async def _load(given: world.World) -> dict[str, int]:

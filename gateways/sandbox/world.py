@@ -82,16 +82,24 @@ class World(_Given):
         return world
 
     def check(self) -> None:
-        """Raise InvalidInput for ids that cannot be ids and charges that refund too much."""
-        for place, customer in enumerate(self.customers):
-            check_identifier(customer.id, f"customers.{place}.id")
+        """Raise InvalidInput for ids that are none or stand twice, and for refunds too large."""
+        _check_ids("customers", [customer.id for customer in self.customers])
+        _check_ids("charges", [charge.id for charge in self.charges])
         for place, charge in enumerate(self.charges):
-            check_identifier(charge.id, f"charges.{place}.id")
             paid_back = sum(r.amount_minor for r in charge.refunds if r.status not in ENDED_UNPAID)
             if paid_back > charge.amount_minor:
                 raise InvalidInput(f"charges.{place}.refunds", "are more than the charge")
             if any(refund.currency != charge.currency for refund in charge.refunds):
                 raise InvalidInput(f"charges.{place}.refunds", "are in another currency")
+
+
+def _check_ids(name: str, ids: list[str]) -> None:
+    seen: set[str] = set()
+    for place, one in enumerate(ids):
+        check_identifier(one, f"{name}.{place}.id")
+        if one in seen:
+            raise InvalidInput(f"{name}.{place}.id", f"{one} stands in the file twice")
+        seen.add(one)
 
 
 async def prepare(pool: Pool) -> None:

@@ -63,7 +63,7 @@ def test_the_sum_counts_what_was_paid_or_is_on_its_way_and_nothing_else() -> Non
 
 def test_a_section_grows_by_one_refund_and_keeps_naming_the_first() -> None:
     first = RefundSection.of((item(EffectState.SUCCEEDED, "ch_2"),))
-    both = first.including(item(EffectState.UNKNOWN, "ch_3"))
+    both = RefundSection.of((*first.items, item(EffectState.UNKNOWN, "ch_3")))
 
     assert both.state is EffectState.UNKNOWN
     assert both.amount == usd("10.00")

@@ -86,7 +86,13 @@ async def test_a_revoked_approver_decides_nothing(waiting: Waiting) -> None:
     assert await waiting.stores.approvers.name_of(token) is None
 
 
-@pytest.mark.parametrize("limits", [{"USD": 59_999}, {"EUR": 60_000}])
+async def test_an_approver_decides_up_to_exactly_their_own_limit(waiting: Waiting) -> None:
+    await waiting.decide(await waiting.approver(limits={"USD": 60_000}))
+
+    assert (await waiting.row()).state is ApprovalState.APPROVED
+
+
+@pytest.mark.parametrize("limits", [{"USD": 59_999}, {"EUR": 60_000}, {}], ids=str)
 async def test_nobody_approves_above_their_own_limit_but_anyone_may_deny(
     waiting: Waiting, limits: dict[str, int]
 ) -> None:
