@@ -185,7 +185,8 @@ class Waiting:
         self.request = asks(case_id, order(number, 60_000))
 
     async def approver(self, name: str = "ann", limits: dict[str, int] | None = None) -> str:
-        token = await self.stores.approvers.add(f"{name}-{self.number}", limits or {"USD": 60_000})
+        given = {"USD": 60_000} if limits is None else limits
+        token = await self.stores.approvers.add(f"{name}-{self.number}", given)
         assert token
         return token
 
