@@ -24,7 +24,10 @@ class Servers(BaseModel):
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     temporal: dict[str, Any]
+    #: Postgres as the role that runs cases.
     database_url: str
+    #: Postgres as the role that owns the tables: for migrations and for people who maintain it.
+    owner_database_url: str
     sandbox_database_url: str
     redis_url: str
     web_url: str | None
@@ -74,7 +77,12 @@ def demo_home(settings: Settings) -> Path:
 def of_stack(settings: Settings, addresses: Addresses) -> Servers:
     """The embedded servers, whatever the environment names."""
     only_stack = settings.model_copy(
-        update={"database_url": None, "redis_url": None, "sandbox_database_url": None}
+        update={
+            "database_url": None,
+            "owner_database_url": None,
+            "redis_url": None,
+            "sandbox_database_url": None,
+        }
     )
     servers = _combine(only_stack, addresses)
     return servers.model_copy(
@@ -96,6 +104,7 @@ def _combine(settings: Settings, embedded: Addresses | None) -> Servers:
     return Servers(
         temporal=temporal,
         database_url=database,
+        owner_database_url=settings.owner_database_url or database,
         sandbox_database_url=settings.sandbox_database_url or database,
         redis_url=settings.redis_url or (embedded.redis_url if embedded else ""),
         web_url=settings.web_url or (embedded.web_url if embedded else None),

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     #: Where the embedded servers keep their data, and approvers' tokens lie.
     home: Path = Path(".casekeeper")
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
+    #: The role that owns the tables, for `casekeeper migrate`; the same where it is not set.
+    owner_database_url: str | None = Field(default=None, validation_alias="OWNER_DATABASE_URL")
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
     #: The sandbox's own database; the same as Casekeeper's where it is not set.
     sandbox_database_url: str | None = Field(default=None, validation_alias="SANDBOX_DATABASE_URL")

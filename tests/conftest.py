@@ -22,7 +22,15 @@ from runtime.temporal import connect
 from starters.session import CaseHandle, Session
 from starters.start import NewCase, start_case
 from starters.tokens import save_token
-from workers.composition import Gateways, Stores, all_activities, open_stores, sandbox_gateways
+from stores.postgres import Pool
+from workers.composition import (
+    Gateways,
+    Stores,
+    all_activities,
+    open_postgres,
+    open_stores,
+    sandbox_gateways,
+)
 from workers.main import build_worker
 from workers.preparation import prepare
 from workflows.case_file import SEARCH_ATTRIBUTES
@@ -34,7 +42,9 @@ _NUMBERS = itertools.count(1)
 def _no_servers_of_the_environment() -> None:
     """Tests use their own servers only, whatever the shell names."""
     for name in list(os.environ):
-        if name.startswith(("TEMPORAL_", "CASEKEEPER_")) or name in ("DATABASE_URL", "REDIS_URL"):
+        if name.startswith(("TEMPORAL_", "CASEKEEPER_")) or name.endswith(
+            ("DATABASE_URL", "REDIS_URL")
+        ):
             del os.environ[name]
 
 
@@ -70,6 +80,13 @@ async def servers(stack: EmbeddedStack, settings: Settings) -> Servers:
 async def stores(servers: Servers) -> AsyncGenerator[Stores]:
     async with open_stores(servers, connections=10) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+async def owner(servers: Servers) -> AsyncGenerator[Pool]:
+    """The tables' owner: for tests that do what Casekeeper itself never may."""
+    async with open_postgres(servers.owner_database_url) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="session")
