@@ -12,12 +12,17 @@ from pydantic import AwareDatetime
 from cases.money import Money, total
 from cases.records import Record
 from cases.sections import Section
+from cases.sizes import REPORT_BYTES, encoded_size
 
 #: Two equal charges further apart than this are two purchases (refund policy, version 1).
 DUPLICATE_WINDOW = timedelta(hours=72)
 
 #: A refund with one of these states paid nothing back.
 ENDED_UNPAID = frozenset(["failed", "canceled"])
+
+#: More refunds than this at once are no slip of the provider, and a loss if we are wrong: a person
+#: must look, and nothing is paid by itself.
+MAX_ORDERS = 50
 
 
 class ChargeStatus(StrEnum):
@@ -114,7 +119,7 @@ def examine_charges(charges: Iterable[Charge]) -> BillingSection:
         doubts += doubt
     if len({order.amount.currency for order in orders}) > 1:
         doubts.append("The duplicates are in more than one currency.")
-    return BillingSection(
+    section = BillingSection(
         status=_status(orders, past, doubts),
         charges_seen=len(known),
         duplicates=tuple(tuple(charge.charge_id for charge in group) for group in groups),
@@ -122,6 +127,22 @@ def examine_charges(charges: Iterable[Charge]) -> BillingSection:
         orders=tuple(orders),
         past_refunds=tuple(past),
         doubts=tuple(doubts),
+    )
+    return _bounded(section)
+
+
+def _bounded(section: BillingSection) -> BillingSection:
+    """The section, or a doubt instead of findings that are too many to act on."""
+    if len(section.orders) > MAX_ORDERS:
+        doubt = f"{len(section.orders)} charges look refundable: more than {MAX_ORDERS} at once."
+    elif encoded_size(section.name, section) > REPORT_BYTES:
+        doubt = "The records hold too many findings to act on."
+    else:
+        return section
+    return BillingSection(
+        status="needs_human",
+        charges_seen=section.charges_seen,
+        doubts=(f"{doubt} A person must look.",),
     )
 
 

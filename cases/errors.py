@@ -9,14 +9,21 @@
   + Conflict
     - CaseAlreadyExists
     - CaseClosed
-    - ConcurrentModification   (the only one where trying again helps)
+    - ConcurrentModification   trying again helps
     - AlreadyDecided
     - StaleRequest
+    - LeaseLost                a later fencing token has written
+  + LeaseUnavailable        the server of the leases does not answer: trying again helps
+  + RateLimited             too many calls: the same one may be made later
   + Forbidden               the person may not do this
   + ForeignWrite            an agent wrote a section that another one owns
   + UnknownSection          a stored section that no registered agent knows
+  + DamagedBody             what was packed or archived cannot be read back as it was
+  + SchemaTooNew            a newer worker stored it; one of those can go on with it
+  + SchemaGap               this code cannot read what older code stored: it must not start
 """
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -24,6 +31,8 @@ class CaseError(Exception):
     """Base of all errors in case words; `retryable`: may the same call succeed later?"""
 
     retryable: ClassVar[bool] = False
+    #: How long to wait before the next try; None for as long as the caller's own rule says.
+    retry_after: timedelta | None = None
 
 
 class InvalidInput(CaseError):
@@ -92,6 +101,34 @@ class StaleRequest(Conflict):
         )
 
 
+class LeaseLost(Conflict):
+    """A holder that was too slow: someone with a later fencing token has written since."""
+
+    def __init__(self, name: str, token: int, newest: int) -> None:
+        super().__init__(f"The lease of {name} with token {token} is over: {newest} has written.")
+        self.token = token
+        self.newest = newest
+
+
+class LeaseUnavailable(CaseError):
+    """Whether the lease is held cannot be known, so nobody may act as if it were."""
+
+    retryable = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The lease {name} cannot be had: Redis does not answer.")
+
+
+class RateLimited(CaseError):
+    """A limit that all workers share is used up for now."""
+
+    retryable = True
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(f"The model's rate limit allows the next call in {wait.seconds + 1} s.")
+        self.retry_after = wait
+
+
 class Forbidden(CaseError):
     """The person is known, or not, and may not do this."""
 
@@ -104,3 +141,26 @@ class ForeignWrite(CaseError):
 class UnknownSection(CaseError):
     def __init__(self, name: str) -> None:
         super().__init__(f"No agent is registered for section {name}.")
+
+
+class DamagedBody(CaseError):
+    """A packed body cannot be read back as what was packed."""
+
+
+class SchemaTooNew(CaseError):
+    """During a deployment another worker is newer: what this one cannot read waits for that one."""
+
+    retryable = True
+    retry_after = timedelta(seconds=15)
+
+    def __init__(self, section: str, stored: int, known: int) -> None:
+        super().__init__(
+            f"Section {section} is stored in schema version {stored}, "
+            f"and this code knows it up to version {known}: it takes newer code."
+        )
+        self.stored = stored
+        self.known = known
+
+
+class SchemaGap(CaseError):
+    """The upgrades of this code do not fit its schema version; the sentence names both."""

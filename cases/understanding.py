@@ -1,10 +1,18 @@
 """What a customer wants, as far as it was understood."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
 
 from cases.records import Record
 from cases.sections import Section
+
+#: Far more needs than there will be agents, and longer than any topic's name.
+MAX_NEEDS = 32
+MAX_NEED_CHARS = 64
+
+Need = Annotated[str, StringConstraints(max_length=MAX_NEED_CHARS)]
 
 
 class Topic(StrEnum):
@@ -27,9 +35,9 @@ class Reason(StrEnum):
 
 
 class Understanding(Record):
-    """What one message needs. The model may fill in this and nothing else."""
+    """What one message needs. The model may fill in this and nothing else, and not much of it."""
 
-    needs: frozenset[str]
+    needs: Annotated[frozenset[Need], Field(max_length=MAX_NEEDS)]
     reason: Reason = Reason.UNSPECIFIED
 
 
