@@ -18,7 +18,10 @@ async def temporal_failures() -> AsyncGenerator[None]:
         yield
     except CaseError as error:
         raise ApplicationError(
-            str(error), type=type(error).__name__, non_retryable=not error.retryable
+            str(error),
+            type=type(error).__name__,
+            non_retryable=not error.retryable,
+            next_retry_delay=error.retry_after,
         ) from error
 
 

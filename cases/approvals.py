@@ -1,12 +1,14 @@
 """Approvals: what a person is asked, and what binds the answer to exactly that."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cases.billing import RefundOrder
 from cases.money import Money
 from cases.records import Record, digest_of
+from cases.schema import Upgrade
 from cases.sections import Section
 
 #: Nobody decided by then: the request is denied and a person takes the case over.
@@ -97,15 +99,22 @@ class Approval(Record):
     consumed_by: tuple[str, ...] = ()
 
 
+def _several_may_decide(body: dict[str, Any]) -> dict[str, Any]:
+    """Version 2: above a second limit two people decide, so `decided_by` became a list."""
+    name = body.get("decided_by")
+    return {**body, "decided_by": [] if name is None else [name]}
+
+
 class ApprovalSection(Section):
     """The request of this case and its decision."""
 
     name: ClassVar[str] = "approval"
     owner: ClassVar[str] = "approval"
+    upgrades: ClassVar[Mapping[int, Upgrade]] = {2: _several_may_decide}
 
     approval_id: str
     state: ApprovalState
     amount: Money
     digest: str
-    decided_by: str | None = None
+    decided_by: tuple[str, ...] = ()
     note: str = ""

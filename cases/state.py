@@ -15,10 +15,9 @@ from cases.approvals import ApprovalRequest, ApprovalSection, ApprovalState
 from cases.errors import ForeignWrite
 from cases.ids import MAIN, checkpoint_id
 from cases.records import Record
-from cases.sections import Section, SectionMap
-
-#: The version of the stored form. A change that old readers cannot take raises it.
-SCHEMA_VERSION = 1
+from cases.schema import SCHEMA_VERSION as SCHEMA_VERSION  # noqa: PLC0414  for the stores
+from cases.sections import Section, SectionMap, is_scratch
+from cases.sizes import ArchivedText, archive_long, kept
 
 S = TypeVar("S", bound=Section)
 
@@ -95,9 +94,19 @@ class StepUpdate(Record):
     approval_request: ApprovalRequest | None = None
     #: Voids an open request, as nobody needs to decide any more.
     withdraws_approval: bool = False
+    #: Long texts that have left their sections: stored beside them, in the same transaction.
+    archive: tuple[ArchivedText, ...] = ()
     #: What an auditor should see beside the values: rule, model, prompt hash, approver.
     reason: str = ""
     provenance: dict[str, str] = Field(default_factory=dict)
+
+    def fitted(self) -> "StepUpdate":
+        """The update as it is stored: long texts by reference, and nothing else cut.
+
+        Raises InvalidInput for a section that is too large all the same.
+        """
+        cut, texts = archive_long(self)
+        return cut.model_copy(update={"archive": (*self.archive, *texts)}) if texts else cut
 
     def check_ownership(self) -> None:
         """Raise ForeignWrite if the update touches a section of another owner."""
@@ -115,7 +124,9 @@ class CaseState(Record):
     version: int = 0
     schema_version: int = SCHEMA_VERSION
     status: Annotated[CaseStatus, overwrite] = CaseStatus.RECEIVED
+    #: The newest ones; how many went before them is counted. The record keeps all of them.
     messages: Annotated[tuple[Message, ...], append] = ()
+    messages_pruned: int = 0
     sections: Annotated[SectionMap, merge] = Field(default_factory=dict)
     #: The version at which each section was last written: what a writer must expect.
     section_versions: Annotated[dict[str, int], merge] = Field(default_factory=dict)
@@ -126,8 +137,8 @@ class CaseState(Record):
 
     @property
     def request(self) -> Message | None:
-        """The message that opened the case."""
-        return self.messages[0] if self.messages else None
+        """The message that opened the case; None once so many followed that it was pruned."""
+        return self.messages[0] if self.messages and not self.messages_pruned else None
 
     @property
     def checkpoint_id(self) -> str:
@@ -144,6 +155,15 @@ class CaseState(Record):
         """The versions of those sections, for a commit that was made from this state."""
         return {name: self.section_versions.get(name, 0) for name in names}
 
+    def seen_by(self, owner: str) -> "CaseState":
+        """The state without the working notes of others: scratch is private to its agent."""
+        seen = {
+            name: section
+            for name, section in self.sections.items()
+            if section.owner == owner or not is_scratch(name)
+        }
+        return self.model_copy(update={"sections": seen})
+
     def get(self, kind: type[S]) -> S | None:
         """The section of that type, or None where no step has written it."""
         return cast("S | None", self.sections.get(kind.name))
@@ -153,7 +173,13 @@ class CaseState(Record):
         update.check_ownership()
         changes = _changes(update, version)
         reduced = {key: _reducer(key)(getattr(self, key), new) for key, new in changes.items()}
-        return self.model_copy(update={**reduced, "version": max(self.version, version)})
+        messages, gone = kept(reduced["messages"])
+        reduced |= {
+            "messages": messages,
+            "messages_pruned": self.messages_pruned + gone,
+            "version": max(self.version, version),
+        }
+        return self.model_copy(update=reduced)
 
 
 def _changes(update: StepUpdate, version: int) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from cases.effects import RefundSection, ResolutionSection
 from cases.ids import check_identifier, parse_checkpoint_id, workflow_id
 from cases.policy import PolicySection
 from cases.sections import Section
+from cases.sizes import measure
 from cases.state import CaseState
 from starters.session import Session
-from starters.terminal import out, visible
+from starters.terminal import out, plain_step, visible
 from workflows.story import describe
 
 #: The sections that every answer of `show --json` has, null where no step has written one yet.
@@ -31,8 +32,7 @@ async def view_case(
     """The case now, or as it was at a checkpoint; raises CaseNotFound, CheckpointNotFound."""
     at = None
     if checkpoint is not None:
-        branch, at = parse_checkpoint_id(checkpoint)
-        check_identifier(branch, "checkpoint")
+        branch, at = checkpoint_place(checkpoint)
     state = await session.stores.cases.load(case_id, branch, at=at)
     run_id = await session.run_id(case_id, branch)
     return as_json(state) | {
@@ -42,8 +42,15 @@ async def view_case(
     }
 
 
+def checkpoint_place(checkpoint: str) -> tuple[str, int]:
+    """Branch and version of a checkpoint that a person named; raises InvalidInput."""
+    branch, version = parse_checkpoint_id(checkpoint)
+    return check_identifier(branch, "checkpoint"), version
+
+
 def as_json(state: CaseState) -> dict[str, Any]:
-    """The stored part of what `show --json` answers."""
+    """The stored part of what `show --json` answers; the agents' scratch is private."""
+    state = state.seen_by("")
     found = {name: section.model_dump(mode="json") for name, section in state.sections.items()}
     resolution = state.get(ResolutionSection)
     return {
@@ -58,10 +65,13 @@ def as_json(state: CaseState) -> dict[str, Any]:
         "pending_approvals": list(state.pending_approvals),
         "sections": {**dict.fromkeys(_SECTIONS), **found},
         "messages": [message.model_dump(mode="json") for message in state.messages],
+        "messages_pruned": state.messages_pruned,
+        "sizes": [size.model_dump() for size in measure(state)],
         "answer": resolution.answer if resolution and resolution.sent else None,
         "error": state.error,
         "retries": state.retries,
         "checkpoint_id": state.checkpoint_id,
+        "step": state.completed_steps[-1] if state.completed_steps else None,
     }
 
 
@@ -72,6 +82,9 @@ def print_case(view: Mapping[str, Any], *, as_of: str | None = None) -> None:
             f"  {view['status'].replace('_', ' ')}", style=_STYLES.get(view["status"], "yellow")
         )
     )
+    if view["messages_pruned"]:
+        earlier = f"{view['messages_pruned']} earlier message{'s' * (view['messages_pruned'] != 1)}"
+        out.print(Padding(Text(earlier, style="dim"), (1, 2, 0, 2)))
     for message in view["messages"]:
         said = Text(f"“{visible(message['text'])}”", style="italic")
         out.print(Padding(said, (1, 2, 0, 2)))
@@ -80,10 +93,16 @@ def print_case(view: Mapping[str, Any], *, as_of: str | None = None) -> None:
     if view["status"] == "awaiting_approval" and as_of is None:
         decide = f"`casekeeper approve {view['case_id']}` or `casekeeper deny {view['case_id']}`"
         out.print(f"Waits for a person: {decide}.", style="yellow", markup=False)
+    out.print(_where(view, as_of), style="dim", markup=False)
+    print_link(view)
+
+
+def _where(view: Mapping[str, Any], as_of: str | None) -> str:
+    """Which checkpoint it is, and which step made it."""
     steps = len(view["completed_steps"])
     where = f"As of checkpoint {as_of}" if as_of else f"Checkpoint {view['checkpoint_id']}"
-    out.print(f"{where}, after {steps} step{'s' * (steps != 1)}.", style="dim", markup=False)
-    print_link(view)
+    made_by = f" The last was {plain_step(view['step'])}." if view["step"] else ""
+    return f"{where}, after {steps} step{'s' * (steps != 1)}.{made_by}"
 
 
 def print_answer(view: Mapping[str, Any]) -> None:
@@ -119,8 +138,9 @@ def _more(section: Section) -> str:
     match section:
         case PolicySection(reason=reason) if reason:
             return f"\n{reason}"
-        case ApprovalSection(decided_by=str(name)):
-            return f" by {name}" + (f": {visible(section.note)}" if section.note else "")
+        case ApprovalSection(decided_by=(_, *_) as names):
+            note = f": {visible(section.note)}" if section.note else ""
+            return f" by {' and '.join(names)}{note}"
         case RefundSection(receipt=str(receipt)):
             return f", receipt {receipt}"
         case _:

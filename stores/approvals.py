@@ -14,7 +14,8 @@ from cases.errors import (
 )
 from cases.money import Money
 from cases.ports import Committed
-from cases.state import SCHEMA_VERSION, CaseState, CaseStatus, StepUpdate
+from cases.schema import SCHEMA_VERSION
+from cases.state import CaseState, CaseStatus, StepUpdate
 from stores.approvers import token_hash
 from stores.cases import committed
 from stores.postgres import Pool, case_errors, details, fetch_row, fetch_rows
@@ -57,7 +58,7 @@ class PostgresApprovals:
         approver = await fetch_row(self._pool, "find_approver", token_hash(token))
         name = approver["name"] if approver else "unknown"
         decided = _section(state, approval).model_copy(
-            update={"state": ApprovalState(verdict), "decided_by": name, "note": note}
+            update={"state": ApprovalState(verdict), "decided_by": (name,), "note": note}
         )
         update = _step(decided, f"{verdict} by {name}")
         encoded = encode_steps([update], state.expected(decided.name))

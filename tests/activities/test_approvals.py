@@ -33,7 +33,7 @@ class House:
 
 
 async def test_the_decision_is_read_from_the_record_and_not_from_the_hot_copy() -> None:
-    approved = ASKED.model_copy(update={"state": ApprovalState.APPROVED, "decided_by": "dana"})
+    approved = ASKED.model_copy(update={"state": ApprovalState.APPROVED, "decided_by": ("dana",)})
     house = House(case(approved))
     house.hot.copies["case_1", "main"] = case(ASKED)
     report = await run(house.activities.read_decision, REQUEST)

@@ -34,7 +34,7 @@ async def test_a_decision_is_a_row_and_a_step_of_the_case(
     )
     assert row.decided_at
     assert section
-    assert (section.state, section.decided_by, section.note) == (row.state, who, row.note)
+    assert (section.state, section.decided_by, section.note) == (row.state, (who,), row.note)
 
 
 async def test_of_deciders_at_once_one_wins_and_the_others_are_told_who(waiting: Waiting) -> None:
@@ -79,7 +79,7 @@ async def test_an_unknown_token_decides_nothing(waiting: Waiting, token: str) ->
 async def test_a_revoked_approver_decides_nothing(waiting: Waiting) -> None:
     token = await waiting.approver()
     revoke = "UPDATE approvers SET revoked_at = clock_timestamp() WHERE token_hash = $1"
-    await waiting.stores.pool.execute(revoke, token_hash(token))
+    await waiting.owner.execute(revoke, token_hash(token))
 
     with pytest.raises(Forbidden):
         await waiting.decide(token)
