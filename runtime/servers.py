@@ -99,12 +99,15 @@ def _combine(settings: Settings, embedded: Addresses | None) -> Servers:
     if embedded and not temporal.get("target_host"):
         temporal = {**temporal, "target_host": embedded.temporal_address}
     database = settings.database_url or (embedded.database_url if embedded else "")
+    owner = settings.owner_database_url
+    if embedded and not settings.database_url:
+        owner = owner or embedded.owner_database_url
     if settings.redis_url and not settings.redis_url.startswith(_REDIS_SCHEMES):
         raise ServerUnreachable("Redis", "REDIS_URL does not begin with redis:// or rediss://")
     return Servers(
         temporal=temporal,
         database_url=database,
-        owner_database_url=settings.owner_database_url or database,
+        owner_database_url=owner or database,
         sandbox_database_url=settings.sandbox_database_url or database,
         redis_url=settings.redis_url or (embedded.redis_url if embedded else ""),
         web_url=settings.web_url or (embedded.web_url if embedded else None),

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     web_url: str | None = None
     #: Which language model understands and writes.
     model: str = "offline"
+    #: How often it may be called, by all workers together and for one customer: "60/min".
+    model_rate: str = ""
+    customer_rate: str = ""
     log_level: LogLevel = "INFO"
     #: Whoever holds it approves in its owner's name.
     approver_token: str | None = Field(default=None, repr=False)
@@ -41,6 +44,12 @@ class Settings(BaseSettings):
     cached_cases: int = Field(default=1000, ge=0)
     #: How many activities a worker runs at a time; the Postgres pool is as large.
     activity_slots: int = Field(default=20, ge=1)
+    #: Signs the heads of the audit trail; its public half lies beside it. Under `home` if not set.
+    audit_key: Path | None = None
+    #: The file of the signed heads. Under `home` if not set.
+    audit_heads: Path | None = None
+    #: How often a worker signs the heads that are new, in seconds.
+    audit_every_s: float = Field(default=10, gt=0)
 
 
 def read_settings() -> Settings:

@@ -46,14 +46,14 @@ def _read(file: str) -> str:
 
 async def _load(given: world.World) -> dict[str, int]:
     async with open_postgres(find_servers(read_settings()).sandbox_database_url, size=1) as pool:
-        await world.prepare(pool)
+        await world.prepare_if_missing(pool)
         await world.load(pool, given)
     return {"customers": len(given.customers), "charges": len(given.charges)}
 
 
 async def _show() -> dict[str, list[dict[str, Any]]]:
     async with open_postgres(find_servers(read_settings()).sandbox_database_url, size=1) as pool:
-        await world.prepare(pool)
+        await world.prepare_if_missing(pool)
         return await world.show(pool)
 
 

@@ -1,5 +1,6 @@
 """The durable record of cases in Postgres: state, steps and messages."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -7,16 +8,14 @@ from typing import Any
 
 import asyncpg
 
-from cases.errors import CaseAlreadyExists, CaseNotFound, CheckpointNotFound
-from cases.ids import checkpoint_id
+from cases.errors import CaseAlreadyExists, CaseNotFound, CheckpointNotFound, DamagedBody
+from cases.ids import NEWEST, checkpoint_id
 from cases.ports import Committed, Dossier
 from cases.records import Record
+from cases.sizes import KEPT_MESSAGES, Archived, unpack
 from cases.state import SCHEMA_VERSION, CaseState, Message, StepUpdate
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
 from stores.steps import encode_steps
-
-#: Higher than any version: the state as it is now.
-_NOW = 2**62
 
 
 class Checkpoint(Record):
@@ -66,8 +65,10 @@ class PostgresCases:
         self, case_id: str, branch: str, *, at: int | None = None, limit_days: int = 30
     ) -> Dossier:
         """The state and what the customer was refunded lately, in one round trip."""
-        until = _NOW if at is None else min(at, _NOW)
-        rows = await fetch_rows(self._pool, "load_state", case_id, branch, until, limit_days)
+        until = NEWEST if at is None else min(at, NEWEST)
+        rows = await fetch_rows(
+            self._pool, "load_state", case_id, branch, until, limit_days, KEPT_MESSAGES
+        )
         if not rows:
             raise CaseNotFound(case_id, branch)
         state = _state(case_id, branch, rows)
@@ -88,12 +89,25 @@ class PostgresCases:
             )  # fmt: skip
         return committed(row)
 
-    async def history(self, case_id: str, branch: str, limit: int = 1000) -> list[Checkpoint]:
-        """The branch's checkpoints, oldest first; raises CaseNotFound."""
-        rows = await fetch_rows(self._pool, "list_checkpoints", case_id, branch, limit)
+    async def read_back(self, case_id: str, archived: Archived) -> str:
+        """A long text from the archive; raises DamagedBody where it is not what was put there."""
+        row = await fetch_row(self._pool, "read_archive", case_id, archived.digest)
+        if row is None:
+            raise DamagedBody(f"Case {case_id} has no archived text {archived.digest[:12]}.")
+        body = unpack(row["encoding"], row["body"], expected_bytes=row["bytes"])
+        if hashlib.sha256(body).hexdigest() != archived.digest:
+            raise DamagedBody(f"The archived text {archived.digest[:12]} of {case_id} was changed.")
+        return body.decode()
+
+    async def history(
+        self, case_id: str, branch: str, *, limit: int = 1000, before: int | None = None
+    ) -> list[Checkpoint]:
+        """The branch's newest checkpoints (before a version), oldest first; raises CaseNotFound."""
+        until = NEWEST if before is None else min(before, NEWEST)
+        rows = await fetch_rows(self._pool, "list_checkpoints", case_id, branch, limit, until)
         if not rows:
             raise CaseNotFound(case_id, branch)
-        return [_checkpoint(branch, row) for row in rows]
+        return [_checkpoint(branch, row) for row in rows if row["version"] is not None]
 
 
 def committed(row: asyncpg.Record | None) -> Committed:
@@ -126,11 +140,11 @@ def _state(case_id: str, branch: str, rows: Iterable[asyncpg.Record]) -> CaseSta
         "case_id": case_id,
         "branch": branch,
         "customer_id": case["name"],
-        "schema_version": int(case["extra"]),
         "completed_steps": tuple(row["name"] for row in steps),
-        "sections": {row["name"]: json.loads(row["body"]) for row in sections},
+        "sections": {row["name"]: json.loads(_section_body(row)) for row in sections},
         "section_versions": {row["name"]: row["version"] for row in sections},
         "messages": tuple(_message(row) for row in messages),
+        "messages_pruned": int(messages[0]["extra"]) - 1 if messages else 0,
     }
     if steps:
         last = steps[-1]
@@ -142,6 +156,10 @@ def _state(case_id: str, branch: str, rows: Iterable[asyncpg.Record]) -> CaseSta
             "retries": json.loads(last["extra"]),
         }
     return CaseState.model_validate(fields)
+
+
+def _section_body(row: asyncpg.Record) -> bytes:
+    return unpack(row["status"], row["body"], expected_bytes=int(row["extra"]))
 
 
 def _message(row: asyncpg.Record) -> Message:

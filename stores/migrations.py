@@ -1,7 +1,11 @@
-"""Numbered migrations: each runs once, in order, in a transaction of its own."""
+"""The database's schema: numbered migrations, the functions as they are now, and their callers.
+
+A migration is never changed once it was used. A function is changed in place, and its signature
+only with a migration. All that is missing is applied in one transaction.
+"""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -55,11 +59,16 @@ def known_migrations(folder: Traversable | None = None) -> list[Migration]:
     return found
 
 
-async def migrate(dsn: str, known: Sequence[Migration] | None = None) -> list[int]:
-    """Bring the database up to this code; the versions that were applied now.
+async def migrate(
+    dsn: str, known: Sequence[Migration] | None = None, *, app_role: str | None = None
+) -> list[int]:
+    """Bring the database up to this code, as its owner; the versions that were applied now.
 
-    Raises SchemaMismatch for a database that this code's migrations did not make.
+    `app_role` runs cases and gets only what that needs. Raises SchemaMismatch for a database that
+    this code's migrations did not make. Functions and grants belong to the newest version: with
+    other migrations than this code's they are left alone.
     """
+    complete = known is None
     known = known or known_migrations()
     connection = await asyncpg.connect(dsn, timeout=5)
     try:
@@ -68,8 +77,12 @@ async def migrate(dsn: str, known: Sequence[Migration] | None = None) -> list[in
         applied = {row["version"]: row["checksum"] for row in await _applied(connection)}
         _compare(known, applied)
         missing = [migration for migration in known if migration.version not in applied]
-        for migration in missing:
-            await _apply(connection, migration)
+        async with connection.transaction():
+            for migration in missing:
+                await _apply(connection, migration)
+            if complete:
+                await _replace_functions(connection)
+                await _grant(connection, app_role)
         return [migration.version for migration in missing]
     finally:
         await connection.close()
@@ -89,6 +102,17 @@ async def check_schema(pool: Pool, known: Sequence[Migration] | None = None) -> 
         raise SchemaMismatch(
             f"The database has schema version {found}, this code needs {newest}: {advice}."
         )
+
+
+async def current_role(pool: Pool) -> str:
+    """Who we are to this database."""
+    return str(await pool.fetchval("SELECT current_user"))
+
+
+async def register_owners(pool: Pool, owners: Mapping[str, str]) -> None:
+    """Say whose each section is, as the tables' owner; what is known already stays."""
+    known = "INSERT INTO section_owners (name, owner) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
+    await pool.executemany(known, sorted(owners.items()))
 
 
 async def _applied(connection: "asyncpg.Connection[asyncpg.Record]") -> list[asyncpg.Record]:
@@ -114,9 +138,21 @@ def _compare(known: Sequence[Migration], applied: dict[int, str]) -> None:
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
-    async with connection.transaction():
-        await connection.execute(migration.sql)
-        await connection.execute(
-            "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
-            migration.version, migration.name, migration.checksum,
-        )  # fmt: skip
+    await connection.execute(migration.sql)
+    await connection.execute(
+        "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+        migration.version, migration.name, migration.checksum,
+    )  # fmt: skip
+
+
+async def _replace_functions(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    folder = files("stores").joinpath("functions")
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        await connection.execute(item.read_text("utf-8"))
+
+
+async def _grant(connection: "asyncpg.Connection[asyncpg.Record]", app_role: str | None) -> None:
+    # Whoever owns the tables needs no grants, and must not lose what it has.
+    if app_role and app_role != await connection.fetchval("SELECT current_user"):
+        await connection.execute("SELECT set_config('casekeeper.app_role', $1, true)", app_role)
+        await connection.execute(files("stores").joinpath("grants.sql").read_text("utf-8"))

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from cases.errors import CaseNotFound, ConcurrentModification, ForeignWrite, InvalidInput
+from cases.errors import (
+    CaseClosed,
+    CaseNotFound,
+    ConcurrentModification,
+    ForeignWrite,
+    InvalidInput,
+)
 from stores.queries import query
 
 #: The longest any statement may take, in seconds, watched by the client: a frozen server does not
@@ -89,6 +95,8 @@ async def case_errors(case_id: str, branch: str) -> AsyncGenerator[None]:
         code = error.sqlstate or ""
         if code == "CK404":
             raise CaseNotFound(case_id, branch) from error
+        if code == "CK408":
+            raise CaseClosed(case_id, details(error)["status"]) from error
         if code == "CK409":
             found = details(error)
             raise ConcurrentModification(case_id, found["expected"], found["found"]) from error

@@ -16,12 +16,15 @@ SELECT 'step', k.step, k.version, NULL, k.created_at, k.status, k.owner, k.error
   FROM checkpoints k WHERE k.case_id = $1 AND k.branch = $2 AND k.version <= $3
 UNION ALL
 SELECT * FROM (
-    SELECT DISTINCT ON (s.name) 'section', s.name, s.version, s.body, NULL::timestamptz, NULL, s.owner, NULL, NULL
+    SELECT DISTINCT ON (s.name) 'section', s.name, s.version, s.body, NULL::timestamptz, s.encoding, s.owner, NULL,
+           coalesce(s.bytes, octet_length(s.body))::text
       FROM sections s WHERE s.case_id = $1 AND s.branch = $2 AND s.version <= $3
      ORDER BY s.name, s.version DESC) AS newest
 UNION ALL
-SELECT 'message', m.message_id, m.version, m.body, m.received_at, NULL, NULL, NULL, m.position::text
-  FROM messages m WHERE m.case_id = $1 AND m.branch = $2 AND m.version <= $3
+SELECT * FROM (
+    SELECT 'message', m.message_id, m.version, m.body, m.received_at, NULL, NULL, NULL, m.position::text
+      FROM messages m WHERE m.case_id = $1 AND m.branch = $2 AND m.version <= $3
+     ORDER BY m.position DESC LIMIT $5) AS newest_messages
 UNION ALL
 SELECT 'refunded', p.code, refunded_lately(c.customer_id, p.code, $4, $1, $2), NULL, NULL, NULL, NULL, NULL, NULL
   FROM cases c,
@@ -29,34 +32,96 @@ SELECT 'refunded', p.code, refunded_lately(c.customer_id, p.code, $4, $1, $2), N
                  WHERE e.customer_id = c.customer_id AND e.kind = 'refund') AS p
  WHERE c.case_id = $1 AND c.branch = $2
 
+-- read_archive --
+-- One long text of a case.
+SELECT encoding, bytes, body FROM archive WHERE case_id = $1 AND digest = $2
+
 -- list_checkpoints --
--- A branch's checkpoints, oldest first.
-SELECT version, parent_branch, parent_version, step, owner, status, size, schema_version, created_at
-  FROM checkpoints WHERE case_id = $1 AND branch = $2 ORDER BY version LIMIT $3
+-- A branch's newest checkpoints before a version, oldest first; one row of nulls for a case that has
+-- none there.
+SELECT k.* FROM cases c
+  LEFT JOIN LATERAL (
+    SELECT version, parent_branch, parent_version, step, owner, status, size, schema_version, created_at
+      FROM checkpoints WHERE case_id = c.case_id AND branch = c.branch AND version < $4
+     ORDER BY version DESC LIMIT $3) AS k ON true
+ WHERE c.case_id = $1 AND c.branch = $2 ORDER BY k.version
 
 -- read_audit --
--- A branch's audit rows, oldest first, with the written value where there is one.
-SELECT a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_version, a.body_hash,
-       a.detail, a.prev_hash, a.hash, s.body
-  FROM case_audit a
-  LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
-                        = (a.case_id, a.branch, a.section, a.version)
- WHERE a.case_id = $1 AND a.branch = $2 ORDER BY a.seq
-
--- read_chain --
--- What verifying needs, of one moment: a branch's audit rows (one row of nulls where there is none),
--- where the case says the chain ends, and whether the recorded message is still there.
-SELECT a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_version, a.body_hash,
-       a.detail, a.prev_hash, a.hash, s.body, c.audit_seq, c.audit_head,
-       (SELECT count(*) FROM sections w WHERE (w.case_id, w.branch) = ($1, $2)) AS sections,
-       (SELECT count(*) FROM messages w WHERE (w.case_id, w.branch) = ($1, $2)) AS messages,
-       EXISTS (SELECT FROM messages m WHERE (m.case_id, m.branch, m.version) = ($1, $2, a.version)
-                  AND sha256(m.body) = a.body_hash) AS message_found
+-- A branch's audit rows before a seq, newest first, each with the written value and the one before it
+-- where there is one; one row of nulls for a case without rows.
+SELECT a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_version, a.detail, a.hash,
+       s.body, s.encoding, s.bytes, o.body AS old_body, o.encoding AS old_encoding, o.bytes AS old_bytes
   FROM cases c
-  LEFT JOIN case_audit a ON (a.case_id, a.branch) = (c.case_id, c.branch)
+  LEFT JOIN case_audit a ON (a.case_id, a.branch) = (c.case_id, c.branch) AND a.seq < $3
   LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
                         = (a.case_id, a.branch, a.section, a.version)
- WHERE c.case_id = $1 AND c.branch = $2 ORDER BY a.seq
+  LEFT JOIN sections o ON (o.case_id, o.branch, o.name, o.version)
+                        = (a.case_id, a.branch, a.section, a.old_version)
+ WHERE c.case_id = $1 AND c.branch = $2 ORDER BY a.seq DESC LIMIT $4
+
+-- read_chains --
+-- What verifying needs, of one moment: the audit rows of these cases (one row of nulls where there is
+-- none), where each case says its chain ends, and what the tables hold now of what a row recorded.
+WITH wanted AS MATERIALIZED (
+    SELECT c.case_id, c.branch, c.audit_seq, c.audit_head,
+           (SELECT count(*) FROM sections s
+             WHERE (s.case_id, s.branch) = (c.case_id, c.branch)) AS sections,
+           (SELECT count(*) FROM messages m
+             WHERE (m.case_id, m.branch) = (c.case_id, c.branch)) AS messages,
+           (SELECT count(*) FROM effects e
+             WHERE (e.case_id, e.branch) = (c.case_id, c.branch)) AS effects
+      FROM unnest($1::text[], $2::text[]) AS given(case_id, branch)
+      JOIN cases c USING (case_id, branch))
+SELECT w.*, a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_version, a.body_hash,
+       a.detail, a.prev_hash, a.hash, pg_catalog.sha256(s.body) AS stored_hash,
+       a.event = 'message_received' AND EXISTS (
+           SELECT FROM messages m WHERE (m.case_id, m.branch, m.version) = (a.case_id, a.branch, a.version)
+              AND pg_catalog.sha256(m.body) = a.body_hash) AS message_found,
+       CASE WHEN e.key IS NOT NULL THEN pg_catalog.to_jsonb(e) END AS effect
+  FROM wanted w
+  LEFT JOIN case_audit a ON (a.case_id, a.branch) = (w.case_id, w.branch)
+  LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
+                        = (a.case_id, a.branch, a.section, a.version)
+  LEFT JOIN effects e ON a.event = 'effect_claimed'
+                     AND (e.key, e.case_id, e.branch) = (a.step, a.case_id, a.branch)
+ ORDER BY w.case_id, w.branch, a.seq
+
+-- list_heads --
+-- Where the chains of the next cases end, in the order of their names.
+SELECT case_id, branch, audit_seq AS seq, audit_head AS hash, now() AS at FROM cases
+ WHERE (case_id, branch) > ($1, $2) ORDER BY case_id, branch LIMIT $3
+
+-- heads_since --
+-- Where the chains end that have a row of this time or later.
+SELECT case_id, branch, audit_seq AS seq, audit_head AS hash, now() AS at FROM cases
+ WHERE (case_id, branch) IN (SELECT a.case_id, a.branch FROM case_audit a WHERE a.at >= $1)
+ ORDER BY case_id, branch
+
+-- unlike_heads --
+-- Which of these signed heads the tables do not bear out, and what they have instead.
+SELECT given.place, c.case_id IS NOT NULL AS has_case, a.hash IS NOT NULL AS has_row
+  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[])
+       WITH ORDINALITY AS given(case_id, branch, seq, hash, place)
+  LEFT JOIN cases c ON (c.case_id, c.branch) = (given.case_id, given.branch)
+  LEFT JOIN case_audit a ON (a.case_id, a.branch, a.seq) = (given.case_id, given.branch, given.seq)
+ WHERE c.case_id IS NULL OR encode(a.hash, 'hex') IS DISTINCT FROM given.hash
+
+-- list_strays --
+-- What belongs to a case that is not there: no role but the tables' owner can bring that about.
+SELECT rest.name, rest.case_id, rest.branch, count(*) AS rows FROM (
+    SELECT 'case_audit' AS name, case_id, branch FROM case_audit
+    UNION ALL SELECT 'sections', case_id, branch FROM sections
+    UNION ALL SELECT 'messages', case_id, branch FROM messages
+    UNION ALL SELECT 'checkpoints', case_id, branch FROM checkpoints
+    UNION ALL SELECT 'effects', case_id, branch FROM effects) AS rest
+ WHERE NOT EXISTS (SELECT FROM cases c WHERE (c.case_id, c.branch) = (rest.case_id, rest.branch))
+ GROUP BY rest.name, rest.case_id, rest.branch ORDER BY rest.case_id, rest.branch, rest.name
+
+-- list_archive --
+-- The next archived texts, of one case where it is named, to be compared with their digests.
+SELECT case_id, digest, encoding, bytes, body FROM archive
+ WHERE (case_id, digest) > ($1, $2) AND case_id = coalesce($3, case_id)
+ ORDER BY case_id, digest LIMIT $4
 
 -- claim_effect --
 -- Commit an intent before anything leaves, or say what became of it.
@@ -103,7 +168,7 @@ SELECT note_event($1, $2, $3, $4, $5)
 
 -- find_approver --
 -- The approver who holds a token.
-SELECT name, limits FROM approvers WHERE token_hash = $1 AND revoked_at IS NULL
+SELECT name, limits FROM find_approver($1)
 
 -- add_approver --
 -- A new approver; an existing name is left alone.

@@ -10,6 +10,7 @@ from pydantic_core import PydanticSerializationError
 from cases.approvals import EXPIRES_AFTER, ApprovalRequest
 from cases.errors import InvalidInput
 from cases.records import Record, canonical
+from cases.sizes import pack
 from cases.state import Message, StepUpdate
 
 #: What a text column cannot hold.
@@ -31,14 +32,15 @@ class EncodedSteps(Record):
 def encode_steps(updates: Sequence[StepUpdate], expected: Mapping[str, int]) -> EncodedSteps:
     """Encode; raises ForeignWrite for a section that the step's owner does not own.
 
-    Raises InvalidInput for a value that cannot be stored as it is, such as a lone surrogate.
+    Raises InvalidInput for a value that cannot be stored as it is, such as a lone surrogate, and
+    for a section that is too large.
     """
     bodies: list[bytes] = []
     steps: list[dict[str, Any]] = []
     for update in updates:
         update.check_ownership()
         try:
-            steps.append(_step(update, expected, bodies))
+            steps.append(_step(update.fitted(), expected, bodies))
         except (UnicodeEncodeError, PydanticSerializationError) as error:
             raise InvalidInput(update.step, "holds text that is not valid Unicode") from error
     return EncodedSteps(steps=json.dumps(steps), bodies=bodies)
@@ -55,9 +57,13 @@ def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) 
                 "name": name,
                 "owner": section.owner,
                 "expected": expected.get(name, 0),
-                "body": _place(bodies, section.model_dump_json().encode()),
+                **_packed(bodies, section.model_dump_json().encode()),
             }
             for name, section in update.sections.items()
+        ],
+        "archive": [
+            {"digest": text.digest, **_packed(bodies, text.text.encode())}
+            for text in update.archive
         ],
         "messages": [_message(message, bodies) for message in update.messages],
         "void_approvals": update.withdraws_approval,
@@ -96,6 +102,11 @@ def _approval(request: ApprovalRequest, bodies: list[bytes]) -> dict[str, Any]:
         "rule": request.rule,
         "expires_in_s": int(EXPIRES_AFTER.total_seconds()),
     }
+
+
+def _packed(bodies: list[bytes], body: bytes) -> dict[str, Any]:
+    encoding, packed = pack(body)
+    return {"encoding": encoding, "bytes": len(body), "body": _place(bodies, packed)}
 
 
 def _place(bodies: list[bytes], body: bytes) -> int:

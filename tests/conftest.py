@@ -1,6 +1,7 @@
 """What all tests share: one stack of real servers, its stores, and small worlds."""
 
 import asyncio
+import dataclasses
 import itertools
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -22,6 +23,7 @@ from runtime.temporal import connect
 from starters.session import CaseHandle, Session
 from starters.start import NewCase, start_case
 from starters.tokens import save_token
+from stores.approvers import PostgresApprovers
 from stores.postgres import Pool
 from workers.composition import (
     Gateways,
@@ -77,9 +79,10 @@ async def servers(stack: EmbeddedStack, settings: Settings) -> Servers:
 
 
 @pytest.fixture(scope="session")
-async def stores(servers: Servers) -> AsyncGenerator[Stores]:
+async def stores(servers: Servers, owner: Pool) -> AsyncGenerator[Stores]:
+    """As a worker has them; but approvers are added as the owner, as people would."""
     async with open_stores(servers, connections=10) as opened:
-        yield opened
+        yield dataclasses.replace(opened, approvers=PostgresApprovers(owner))
 
 
 @pytest.fixture(scope="session")

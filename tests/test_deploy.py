@@ -95,7 +95,13 @@ def test_our_own_services_cannot_write_to_their_image(name: str) -> None:
 
 
 def test_a_worker_never_holds_the_token_of_an_approver() -> None:
-    assert "volumes" not in SERVICES["worker"]
+    assert SERVICES["worker"]["volumes"] == ["casekeeper-audit:/var/lib/casekeeper/audit"]
+
+
+def test_only_migrations_run_as_the_owner_of_the_tables() -> None:
+    who = [name for name, one in SERVICES.items() if "OWNER_DATABASE_URL" in one["environment"]]
+
+    assert who == ["migrate"]
 
 
 def test_no_password_stands_in_the_compose_file() -> None:

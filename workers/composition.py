@@ -11,7 +11,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from activities.agent_steps import AgentActivities
-from activities.agents.base import Tools
+from activities.agents.base import ModelLimits, Tools
 from activities.approvals import ApprovalActivities
 from activities.cases import CaseActivities
 from activities.effects import EffectActivities
@@ -19,6 +19,8 @@ from activities.record import CaseRecord
 from cases.errors import InvalidInput
 from cases.policy import RefundPolicy
 from cases.ports import Accounts, LanguageModel, Mail, Payments
+from cases.rates import Rate
+from cases.sections import check_upgrades
 from gateways.offline.model import OfflineModel
 from gateways.sandbox.accounts import SandboxAccounts
 from gateways.sandbox.mail import SandboxMail
@@ -30,7 +32,8 @@ from stores.approvers import PostgresApprovers
 from stores.audit import PostgresAudit
 from stores.cases import PostgresCases
 from stores.effects import PostgresLedger
-from stores.hot import RedisHotStore, connect_redis
+from stores.hot import CASE_TTL_S, RedisHotStore, connect_redis
+from stores.limits import RedisRateLimits
 from stores.migrations import check_schema
 from stores.postgres import Pool, open_pool
 
@@ -69,10 +72,11 @@ class Stores:
 async def open_stores(servers: Servers, *, connections: int = 5) -> AsyncGenerator[Stores]:
     """Connect to Postgres (checking its schema) and, lazily, to Redis.
 
-    Raises ServerUnreachable or SchemaMismatch.
+    Raises ServerUnreachable, SchemaMismatch or SchemaGap.
     """
     async with open_postgres(servers.database_url, size=connections) as pool:
         await check_schema(pool)
+        check_upgrades()
         sandbox_dsn = servers.sandbox_database_url
         async with open_postgres(sandbox_dsn, size=connections, name="sandbox") as sandbox:
             redis = connect_redis(servers.redis_url)
@@ -117,7 +121,7 @@ def _stores(pool: Pool, sandbox: Pool, redis: Redis) -> Stores:
         sandbox=sandbox,
         redis=redis,
         cases=cases,
-        record=CaseRecord(cases, RedisHotStore(redis)),
+        record=CaseRecord(cases, RedisHotStore(redis, ttl_s=CASE_TTL_S)),
         ledger=PostgresLedger(pool),
         approvals=PostgresApprovals(pool),
         approvers=PostgresApprovers(pool),
@@ -143,7 +147,20 @@ def shipped_policy() -> RefundPolicy:
     return RefundPolicy.from_toml(text)
 
 
-def all_activities(stores: Stores, gateways: Gateways) -> list[Callable[..., Any]]:
+def model_limits(stores: Stores, settings: Settings) -> ModelLimits:
+    """The configured limits of the model; raises InvalidInput that names the variable."""
+    model, customer = settings.model_rate, settings.customer_rate
+    return ModelLimits(
+        shared=RedisRateLimits(stores.redis),
+        model_name=settings.model,
+        model=Rate.parse(model, "CASEKEEPER_MODEL_RATE") if model else None,
+        customer=Rate.parse(customer, "CASEKEEPER_CUSTOMER_RATE") if customer else None,
+    )
+
+
+def all_activities(
+    stores: Stores, gateways: Gateways, limits: ModelLimits | None = None
+) -> list[Callable[..., Any]]:
     """What a worker registers."""
     policy = shipped_policy()
     tools = Tools(
@@ -151,6 +168,7 @@ def all_activities(stores: Stores, gateways: Gateways) -> list[Callable[..., Any
         payments=gateways.payments,
         accounts=gateways.accounts,
         policy=policy,
+        limits=limits or ModelLimits(),
     )
     effects = EffectActivities(
         stores.record,

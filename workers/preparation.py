@@ -1,11 +1,12 @@
 """Makes servers ready for cases: schema, search attributes, and someone who may approve."""
 
 from cases.records import Record
+from cases.sections import section_owners
 from gateways.sandbox import world
 from runtime.servers import Servers
 from runtime.temporal import connect, register_search_attributes
 from stores.approvers import PostgresApprovers
-from stores.migrations import migrate
+from stores.migrations import current_role, migrate, register_owners
 from workers.composition import open_postgres
 from workflows.case_file import SEARCH_ATTRIBUTES
 
@@ -37,14 +38,14 @@ async def prepare(servers: Servers) -> Prepared:
 
     Raises ServerUnreachable or SchemaMismatch.
     """
-    async with open_postgres(servers.database_url, size=1):
-        pass  # says in a sentence when nothing answers
-    applied = await migrate(servers.database_url)
-    await register_search_attributes(await connect(servers), SEARCH_ATTRIBUTES)
-    async with open_postgres(servers.sandbox_database_url, size=1) as sandbox:
-        await world.prepare(sandbox)
     async with open_postgres(servers.database_url, size=1) as pool:
-        approvers = PostgresApprovers(pool)
+        role = await current_role(pool)
+    applied = await migrate(servers.owner_database_url, app_role=role)
+    await register_search_attributes(await connect(servers), SEARCH_ATTRIBUTES)
+    await _prepare_sandbox(servers, role)
+    async with open_postgres(servers.owner_database_url, size=1) as owner:
+        await register_owners(owner, section_owners())
+        approvers = PostgresApprovers(owner)
         token = None if await approvers.any() else await approvers.add(FIRST_APPROVER, FIRST_LIMITS)
     return Prepared(
         migrations=applied,
@@ -52,3 +53,14 @@ async def prepare(servers: Servers) -> Prepared:
         approver=FIRST_APPROVER if token else None,
         token=token,
     )
+
+
+async def _prepare_sandbox(servers: Servers, role: str) -> None:
+    """Make the sandbox's schema; in Casekeeper's own database only its owner can."""
+    if servers.sandbox_database_url != servers.database_url:
+        async with open_postgres(servers.sandbox_database_url, size=1) as sandbox:
+            await world.prepare(sandbox)
+    else:
+        async with open_postgres(servers.owner_database_url, size=1) as owner:
+            await world.prepare(owner)
+            await world.open_to(owner, role)

@@ -107,6 +107,22 @@ async def prepare(pool: Pool) -> None:
     await pool.execute(files("gateways.sandbox").joinpath("schema.sql").read_text("utf-8"))
 
 
+async def prepare_if_missing(pool: Pool) -> None:
+    """The same for a role that may only use a schema that is there."""
+    if not await pool.fetchval("SELECT to_regnamespace('sandbox') IS NOT NULL"):
+        await prepare(pool)
+
+
+async def open_to(pool: Pool, role: str) -> None:
+    """Let another role play with the sandbox, as the owner of its tables."""
+    quoted = await pool.fetchval("SELECT quote_ident($1)", role)
+    await pool.execute(
+        f"GRANT USAGE ON SCHEMA sandbox TO {quoted};"
+        f"GRANT ALL ON ALL TABLES IN SCHEMA sandbox TO {quoted};"
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA sandbox TO {quoted}"
+    )
+
+
 async def load(pool: Pool, world: World) -> None:
     """Add the customers and charges, all or none; a known id is replaced by what is given.
 

@@ -28,10 +28,9 @@ class Home:
         """The ports of the last start, as JSON."""
         return self.root / "ports.json"
 
-    @property
-    def postgres_password(self) -> Path:
-        """The superuser's password; it is generated and lies only here."""
-        return self.root / "postgres.password"
+    def postgres_password(self, role: str) -> Path:
+        """The password of a role of Postgres; it is generated and lies only here."""
+        return self.root / f"{role}.password"
 
     def data(self, server: str) -> Path:
         """Return the directory with the data of ``server``."""
@@ -49,9 +48,9 @@ class Home:
 
     def forget(self) -> None:
         """Delete the data of a stack that does not run; what is not ours in the home stays."""
-        for server in ("postgres", "temporal", "valkey"):
-            shutil.rmtree(self.data(server), ignore_errors=True)
-        for file in (self.ports, self.postgres_password, self.note):
+        for part in ("postgres", "temporal", "valkey", "audit"):
+            shutil.rmtree(self.data(part), ignore_errors=True)
+        for file in (self.ports, self.note, *self.root.glob("*.password")):
             file.unlink(missing_ok=True)
 
     def lock(self, patience: float) -> int | None:

@@ -22,8 +22,14 @@ from runtime.embedded.ports import LOOPBACK, Ports
 from runtime.embedded.server import Account, Program, Server, ServerFailed, run
 
 NAME = "postgres"
-_USER = "postgres"
+#: The superuser owns the tables; the other role runs cases and gets what `migrate` grants it.
+_OWNER = "postgres"
+_USER = "casekeeper"
 _DATABASE = "casekeeper"
+_ROLE = """DO $$ BEGIN
+    IF to_regrole('{role}') IS NULL THEN CREATE ROLE {role} LOGIN; END IF;
+    ALTER ROLE {role} PASSWORD '{password}';
+END $$;"""
 _PROTOCOL_3 = 196_608
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -47,28 +53,35 @@ class Postgres:
         self._binaries = reachable_binaries(home, self._account)
 
     def prepare(self, report: Callable[[str], None]) -> None:
-        """Make the database and its password where they are missing; raises ServerFailed."""
+        """Make the database and its roles where they are missing; raises ServerFailed."""
         if not self._data.exists():
             report("Creating the database, which happens once")
             self._initialise()
-        if not self._home.postgres_password.exists():
-            password = secrets.token_hex(24)
-            self._run_sql(self._data, f"ALTER ROLE {_USER} PASSWORD '{password}';")
-            write_private(self._home.postgres_password, password)
+        for role in (_OWNER, _USER):
+            file = self._home.postgres_password(role)
+            if not file.exists():
+                password = secrets.token_hex(24)
+                self._run_sql(self._data, _ROLE.format(role=role, password=password))
+                write_private(file, password)
 
     def server(self, ports: Ports) -> Server:
         """Describe the server, and clear away what a killed one left behind."""
         _remove_stale_pid(self._data)
         port = ports.take(NAME)
         settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-        password = self._home.postgres_password.read_text()
-        url = f"postgresql://{_USER}:{password}@{LOOPBACK}:{port}/{_DATABASE}"
         return Server(
             program=self._program(self._data, "postgres", f"--port={port}", *settings),
             answers=lambda: _answers(port),
             stop_signal=signal.SIGINT,  # fast: it does not wait until the clients leave
-            addresses={"database_url": url},
+            addresses={
+                "database_url": self._url(_USER, port),
+                "owner_database_url": self._url(_OWNER, port),
+            },
         )
+
+    def _url(self, role: str, port: int) -> str:
+        password = self._home.postgres_password(role).read_text()
+        return f"postgresql://{role}:{password}@{LOOPBACK}:{port}/{_DATABASE}"
 
     def _initialise(self) -> None:
         unfinished = self._data.with_name(f"{NAME}.new")
@@ -77,7 +90,7 @@ class Postgres:
         if self._account:
             os.chown(unfinished, *self._account)
         # Nobody may log in with the rules of initdb; ours follow.
-        options = (f"--username={_USER}", "--auth=reject", "--no-instructions")
+        options = (f"--username={_OWNER}", "--auth=reject", "--no-instructions")
         locale = ("--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         self._run(unfinished, "initdb", *options, "--encoding=UTF8", *locale)
         rule = f"host all all {LOOPBACK}/32 scram-sha-256\n"
@@ -88,7 +101,7 @@ class Postgres:
     def _run_sql(self, data: Path, statement: str) -> None:
         _remove_stale_pid(data)
         # -j: a statement ends at an empty line.
-        self._run(data, "postgres", "--single", "-j", _USER, text=f"{statement}\n\n")
+        self._run(data, "postgres", "--single", "-j", "postgres", text=f"{statement}\n\n")
 
     def _run(self, data: Path, program: str, *arguments: str, text: str = "") -> None:
         run(self._program(data, program, *arguments), lock=self._lock, text=text)
@@ -133,7 +146,7 @@ def _is_in_use(data: Path) -> bool:
 
 
 def _answers(port: int) -> bool:
-    parameters = f"user\0{_USER}\0database\0{_DATABASE}\0\0".encode()
+    parameters = f"user\0{_OWNER}\0database\0{_DATABASE}\0\0".encode()
     hello = struct.pack("!ii", len(parameters) + 8, _PROTOCOL_3) + parameters
     try:
         with socket.create_connection((LOOPBACK, port), timeout=1) as connection:

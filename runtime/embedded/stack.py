@@ -52,12 +52,14 @@ class StackDied(Exception):
 
 
 class Addresses(BaseModel):
-    """Where the servers of a running stack are reached; the database URL holds its password."""
+    """Where the servers of a running stack are reached; a database URL holds its password."""
 
     model_config = ConfigDict(frozen=True)
 
     temporal_address: str
     database_url: str
+    #: As the role that owns the tables; empty in the note of a stack that older code has started.
+    owner_database_url: str = ""
     redis_url: str
     web_url: str
 

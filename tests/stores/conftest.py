@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 
 from cases.state import CaseState
 from stores.hot import RedisHotStore
+from stores.postgres import Pool
 from tests.stores.support import Waiting, asking_step, commit, opened, request, step
 from workers.composition import Stores
 
@@ -27,7 +28,7 @@ def state(case_id: str) -> CaseState:
 
 
 @pytest.fixture
-async def waiting(stores: Stores, case_id: str, number: str) -> Waiting:
-    made = Waiting(stores, case_id, number)
+async def waiting(stores: Stores, owner: Pool, case_id: str, number: str) -> Waiting:
+    made = Waiting(stores, owner, case_id, number)
     await commit(stores.cases, await opened(stores, case_id), asking_step(made.request))
     return made

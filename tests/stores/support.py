@@ -1,6 +1,7 @@
 """What the tests of the stores share: small steps of a case, and intents of effects."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from cases.sections import Section
 from cases.state import CaseState, CaseStatus, Message, StepUpdate
 from runtime.servers import Servers
 from stores.cases import PostgresCases
+from stores.postgres import Pool
 from workers.composition import Stores
 
 TEXT = "I was charged twice, and I still can't log in."
@@ -46,6 +48,7 @@ HARD_VALUES: dict[str, Any] = {
     "nul": "a\u0000b",
     "quotes": "\\u0000 \" \\ ' $1 %s \n\t",
     "combining": "e\u0301 is not é",
+    "nested_60_levels": json.loads('[{"a":' * 30 + "null" + "}]" * 30),
 }
 
 
@@ -155,9 +158,10 @@ def asking_step(asked: ApprovalRequest, name: str = "approval_request:1") -> Ste
 
 
 async def events(stores: Stores, case_id: str) -> list[str]:
-    """The kinds of the case's audit rows, in order."""
+    """The kinds of the case's audit rows, oldest first."""
     try:
-        return [row.event for row in await stores.audit.trail(case_id, MAIN)]
+        trail = await stores.audit.trail(case_id, MAIN, limit=100_000)
+        return [row.event for row in reversed(trail)]
     except CaseNotFound:
         return []
 
@@ -165,11 +169,11 @@ async def events(stores: Stores, case_id: str) -> list[str]:
 @asynccontextmanager
 async def own_database(servers: Servers, name: str) -> AsyncGenerator[str]:
     """The address of an empty database on the session's Postgres, dropped at the end."""
-    admin = await asyncpg.connect(servers.database_url)
+    admin = await asyncpg.connect(servers.owner_database_url)
     try:
         await admin.execute(f'CREATE DATABASE "{name}"')
         try:
-            address, _, _ = servers.database_url.rpartition("/")
+            address, _, _ = servers.owner_database_url.rpartition("/")
             yield f"{address}/{name}"
         finally:
             await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -180,8 +184,8 @@ async def own_database(servers: Servers, name: str) -> AsyncGenerator[str]:
 class Waiting:
     """A case that waits for a decision about 600.00."""
 
-    def __init__(self, stores: Stores, case_id: str, number: str) -> None:
-        self.stores, self.case_id, self.number = stores, case_id, number
+    def __init__(self, stores: Stores, owner: Pool, case_id: str, number: str) -> None:
+        self.stores, self.owner, self.case_id, self.number = stores, owner, case_id, number
         self.request = asks(case_id, order(number, 60_000))
 
     async def approver(self, name: str = "ann", limits: dict[str, int] | None = None) -> str:
@@ -208,11 +212,12 @@ class Waiting:
 
     async def expire(self) -> None:
         past = "UPDATE approvals SET expires_at = clock_timestamp() WHERE approval_id = $1"
-        await self.stores.pool.execute(past, self.request.approval_id)
+        await self.owner.execute(past, self.request.approval_id)
 
     async def refusals(self) -> Sequence[str]:
         trail = await self.stores.audit.trail(self.case_id, MAIN)
-        return [f"{row.actor}: {row.detail}" for row in trail if row.event == "decision_refused"]
+        refused = [row for row in reversed(trail) if row.event == "decision_refused"]
+        return [f"{row.actor}: {row.detail}" for row in refused]
 
 
 async def tell(redis: Redis, *command: str | int) -> Any:
@@ -222,7 +227,7 @@ async def tell(redis: Redis, *command: str | int) -> Any:
 
 
 def key(state: CaseState) -> str:
-    return f"case:{state.case_id}:{state.branch}"
+    return f"case:{{{state.case_id}}}:{state.branch}"
 
 
 def later_steps(state: CaseState) -> list[tuple[StepUpdate, int]]:

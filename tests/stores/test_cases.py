@@ -107,7 +107,22 @@ async def test_the_history_has_a_line_per_step_with_its_parent(
     parents = [line.parent_checkpoint_id for line in lines]
     assert parents == [None, *(f"main.{n}" for n in range(1, 6))]
     assert lines[1].size == len(ProbeSection(content={"round": 1}).model_dump_json())
-    assert [line.step for line in await stores.cases.history(case_id, MAIN, limit=2)] == steps[:2]
+
+
+async def test_a_page_of_the_history_is_its_newest_part_oldest_first(
+    stores: Stores, case_id: str
+) -> None:
+    await _five_steps(stores, case_id)
+
+    async def page(limit: int, before: int | None) -> list[int]:
+        lines = await stores.cases.history(case_id, MAIN, limit=limit, before=before)
+        return [line.version for line in lines]
+
+    assert await page(2, None) == [5, 6]
+    assert await page(2, 5) == [3, 4]
+    assert await page(9, 3) == [1, 2]
+    assert await page(9, 1) == await page(9, 0) == []
+    assert await page(1, 10**30) == [6]
 
 
 @pytest.mark.parametrize("version", [-1, 0, 2, 10**30])
@@ -128,6 +143,7 @@ async def test_an_unknown_case_or_branch_is_not_found(stores: Stores, case_id: s
         stores.cases.load("case_nobody", MAIN),
         stores.cases.load(case_id, "branch-1"),
         stores.cases.history("case_nobody", MAIN),
+        stores.cases.history("case_nobody", MAIN, before=1),
         commit(stores.cases, strange, probe()),
     ):
         with pytest.raises(CaseNotFound):
@@ -165,7 +181,7 @@ async def test_words_that_no_text_column_holds_are_stored_with_a_replacement(
     await commit(stores.cases, state, update)
 
     assert (await stores.cases.load(case_id, MAIN)).error == "a\ufffdb\ufffdc \\u0000 d"
-    detail = json.loads((await stores.audit.trail(case_id, MAIN))[-1].detail)
+    detail = json.loads((await stores.audit.trail(case_id, MAIN))[0].detail)
     assert detail == dict.fromkeys(["reason", "model"], "a\ufffdb\ufffdc \\u0000 d")
     assert await stores.audit.verify(case_id, MAIN) == []
 

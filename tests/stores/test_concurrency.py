@@ -9,7 +9,7 @@ from cases.errors import ConcurrentModification
 from cases.ids import MAIN
 from runtime.servers import Servers
 from stores.cases import PostgresCases
-from stores.postgres import open_pool
+from stores.postgres import Pool, open_pool
 from tests.stores.support import ProbeSection, blocked_by, commit, opened, other, probe, step
 from workers.composition import Stores
 
@@ -79,10 +79,10 @@ async def test_one_step_committed_at_once_is_there_once(stores: Stores, case_id:
 
 
 async def test_a_commit_whose_connection_is_cut_leaves_nothing(
-    stores: Stores, case_id: str
+    stores: Stores, owner: Pool, case_id: str
 ) -> None:
     state = await opened(stores, case_id)
-    async with stores.pool.acquire() as blocker:
+    async with owner.acquire() as blocker:
         transaction = blocker.transaction()
         await transaction.start()
         # The commit has written its section and waits here, in the middle of its transaction.
@@ -103,26 +103,26 @@ async def test_a_commit_whose_connection_is_cut_leaves_nothing(
 
 
 async def test_a_statement_that_lost_to_a_deadlock_is_run_again(
-    stores: Stores, case_id: str
+    stores: Stores, owner: Pool, case_id: str
 ) -> None:
     """One transaction locks two cases; a step of one of them, made to need both, meets it."""
     state = await opened(stores, case_id)
     second = await opened(stores, f"{case_id}-b")
-    async with stores.pool.acquire() as crossing, crossing.transaction():
+    async with owner.acquire() as crossing, crossing.transaction():
         lock = "SELECT 1 FROM cases WHERE case_id = $1 FOR UPDATE"
         await crossing.execute(
             "CREATE FUNCTION cross_lock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "PERFORM 1 FROM cases WHERE case_id = NEW.case_id || '-b' FOR UPDATE; RETURN NEW; "
             "END $$"
         )
-    await stores.pool.execute(
+    await owner.execute(
         "CREATE TRIGGER cross_lock AFTER INSERT ON messages FOR EACH ROW "
         f"WHEN (NEW.case_id = '{case_id}') EXECUTE FUNCTION cross_lock()"
     )
     try:
         message = state.messages[0].model_copy(update={"message_id": "m2"})
         update = step("message:m2", owner="intake", messages=(message,))
-        async with stores.pool.acquire() as crossing:
+        async with owner.acquire() as crossing:
             # The step waits for us first, and so its own detector fires first.
             await crossing.execute("SET deadlock_timeout = '20s'")
             try:
@@ -135,8 +135,8 @@ async def test_a_statement_that_lost_to_a_deadlock_is_run_again(
             finally:
                 await crossing.execute("RESET deadlock_timeout")
     finally:
-        await stores.pool.execute("DROP TRIGGER cross_lock ON messages")
-        await stores.pool.execute("DROP FUNCTION cross_lock()")
+        await owner.execute("DROP TRIGGER cross_lock ON messages")
+        await owner.execute("DROP FUNCTION cross_lock()")
 
     assert done.version == 2
     assert await stores.audit.verify(case_id, MAIN) == []

@@ -8,6 +8,7 @@ from cases.effects import EffectState, Outcome, answer_intent, reset_intent
 from cases.errors import CaseNotFound, ConcurrentModification
 from cases.ids import MAIN
 from cases.state import CaseState
+from stores.postgres import Pool
 from tests.stores.support import (
     blocked_by,
     events,
@@ -186,11 +187,11 @@ async def test_customers_that_race_for_one_charge_get_one_refund(
 
 
 async def test_a_claim_that_lost_the_race_for_a_charge_is_refused_on_record(
-    stores: Stores, case: CaseState, number: str
+    stores: Stores, owner: Pool, case: CaseState, number: str
 ) -> None:
     """The winner's row is not to be seen yet when the loser looks, only when it writes."""
     loser = await opened(stores, f"{case.case_id}-b")
-    async with stores.pool.acquire() as winner:
+    async with owner.acquire() as winner:
         async with winner.transaction():
             await winner.execute(
                 "INSERT INTO effects (key, kind, case_id, branch, customer_id, amount_minor, "

@@ -9,6 +9,7 @@ from cases.approvals import Approval, Verdict
 from cases.effects import EffectState, Outcome
 from cases.ids import MAIN
 from cases.state import CaseState
+from stores.postgres import Pool
 from tests.stores.support import asking_step, asks, commit, intent, opened, order, refund_step, usd
 from workers.composition import Stores
 
@@ -22,9 +23,9 @@ async def _claim(stores: Stores, case: CaseState, number: str, minor: int, **mor
     return claim.outcome
 
 
-async def _age(stores: Stores, case: CaseState, days: float) -> None:
+async def _age(owner: Pool, case: CaseState, days: float) -> None:
     older = "UPDATE effects SET claimed_at = claimed_at - $2 * interval '1 day' WHERE case_id = $1"
-    await stores.pool.execute(older, case.case_id, days)
+    await owner.execute(older, case.case_id, days)
 
 
 @pytest.mark.parametrize(("minor", "fits"), [(49_999, True), (50_000, True), (50_001, False)])
@@ -39,14 +40,14 @@ async def test_the_limit_itself_still_fits(
 
 
 async def test_the_limit_counts_the_customers_other_cases_of_30_days(
-    stores: Stores, case_id: str, number: str
+    stores: Stores, owner: Pool, case_id: str, number: str
 ) -> None:
     customer = f"cus_{number}"
     old, recent, now = [await opened(stores, f"{case_id}-{n}", customer) for n in range(3)]
     assert (await _claim(stores, old, f"{number}-a", 50_000)).state is EffectState.SENDING
-    await _age(stores, old, 30.01)
+    await _age(owner, old, 30.01)
     assert (await _claim(stores, recent, f"{number}-b", 30_000)).state is EffectState.SENDING
-    await _age(stores, recent, 29.99)
+    await _age(owner, recent, 29.99)
 
     assert await _claim(stores, now, f"{number}-c", 20_001) == ABOVE
     assert (await _claim(stores, now, f"{number}-d", 20_000)).state is EffectState.SENDING
@@ -106,8 +107,8 @@ async def test_without_a_limit_and_an_approval_nothing_goes_out(
 class Asked:
     """A case that asks for 600.00 in two refunds, and an approver of this test."""
 
-    def __init__(self, stores: Stores, case: CaseState, number: str) -> None:
-        self.stores, self.case, self.number = stores, case, number
+    def __init__(self, stores: Stores, owner: Pool, case: CaseState, number: str) -> None:
+        self.stores, self.owner, self.case, self.number = stores, owner, case, number
         self.orders = (order(number, 35_000, 1), order(number, 25_000, 2))
         self.request = asks(case.case_id, *self.orders)
 
@@ -131,8 +132,8 @@ class Asked:
 
 
 @pytest.fixture
-async def asked(stores: Stores, case_id: str, number: str) -> Asked:
-    made = Asked(stores, await opened(stores, case_id), number)
+async def asked(stores: Stores, owner: Pool, case_id: str, number: str) -> Asked:
+    made = Asked(stores, owner, await opened(stores, case_id), number)
     await commit(stores.cases, made.case, asking_step(made.request))
     return made
 
@@ -198,7 +199,7 @@ async def test_an_approval_of_another_case_lets_nothing_out(asked: Asked) -> Non
 async def test_an_approver_who_was_revoked_since_lets_nothing_out(asked: Asked) -> None:
     await asked.decide(Verdict.APPROVED)
     revoke = "UPDATE approvers SET revoked_at = clock_timestamp() WHERE name = $1"
-    await asked.stores.pool.execute(revoke, f"ann-{asked.number}")
+    await asked.owner.execute(revoke, f"ann-{asked.number}")
 
     assert await asked.claim() == NOT_APPROVED
 
@@ -209,7 +210,7 @@ async def test_an_approver_whose_limit_is_too_low_by_now_lets_nothing_out(
 ) -> None:
     await asked.decide(Verdict.APPROVED)
     lower = "UPDATE approvers SET limits = $2 WHERE name = $1"
-    await asked.stores.pool.execute(lower, f"ann-{asked.number}", limits)
+    await asked.owner.execute(lower, f"ann-{asked.number}", limits)
 
     assert await asked.claim() == NOT_APPROVED
 
@@ -220,7 +221,7 @@ async def test_an_approval_is_used_up_by_its_amount(asked: Asked) -> None:
     for n in (0, 1):
         assert (await asked.claim(n)).state is EffectState.SENDING
     free = "UPDATE effects SET charge_id = 'free-' || key, duplicate_group = 'free-' || key "
-    await asked.stores.pool.execute(free + "WHERE case_id = $1", asked.case.case_id)
+    await asked.owner.execute(free + "WHERE case_id = $1", asked.case.case_id)
 
     assert await asked.claim(0, key=f"rf1_again_{asked.number}") == NOT_APPROVED
 

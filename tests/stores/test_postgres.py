@@ -146,11 +146,11 @@ async def test_a_frozen_backend_is_given_up_after_the_deadline(
         pool.terminate()
 
 
-async def test_a_killed_backend_costs_one_statement(servers: Servers, stores: Stores) -> None:
+async def test_a_killed_backend_costs_one_statement(servers: Servers, owner: Pool) -> None:
     pool = await open_pool(servers.database_url, size=1)
     try:
         backend = await pool.fetchval("SELECT pg_backend_pid()")
-        await stores.pool.execute("SELECT pg_terminate_backend($1)", backend)
+        await owner.execute("SELECT pg_terminate_backend($1)", backend)
         await asyncio.sleep(0.1)
         assert await pool.fetchval("SELECT 1") == 1
     finally:
