@@ -1,17 +1,31 @@
-"""The audit trail: read it, and verify its hash chain."""
+"""The audit trail: read it, check its chains, and say where they end."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from cases.errors import CaseNotFound
+from cases.errors import CaseNotFound, DamagedBody
 from cases.records import Record
+from cases.sizes import unpack
+from stores.chain import check_chain, name_of
+from stores.heads import Head
 from stores.postgres import Pool, fetch_row, fetch_rows
 from stores.steps import storable
+
+#: So many cases are verified with one query, and so many heads are read at a time.
+_CASES_AT_ONCE = 100
+_HEADS_AT_ONCE = 5000
+#: Archived texts are large.
+_TEXTS_AT_ONCE = 10
+#: Above every seq.
+_NEWEST = 2**63 - 1
+#: Shown in place of a value that was damaged; no section is a text.
+_DAMAGED = "(damaged)"
 
 
 class AuditRow(Record):
@@ -25,9 +39,18 @@ class AuditRow(Record):
     step: str
     section: str | None
     old_version: int | None
+    #: The section before and after, whole.
+    old_value: Any
     value: Any
     detail: str
     hash: str
+
+
+class CheckedCases(Record):
+    """What verifying some cases came to: how many rows each has, and what is wrong."""
+
+    rows: dict[tuple[str, str], int]
+    findings: list[str]
 
 
 class PostgresAudit:
@@ -36,83 +59,125 @@ class PostgresAudit:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def trail(self, case_id: str, branch: str) -> list[AuditRow]:
-        """All rows, oldest first; raises CaseNotFound."""
-        rows = await fetch_rows(self._pool, "read_audit", case_id, branch)
-        if not rows:
-            raise CaseNotFound(case_id, branch)
-        return [_audit_row(row) for row in rows]
-
-    async def verify(self, case_id: str, branch: str) -> list[str]:
-        """What is wrong with the chain, one sentence a finding; empty if it holds.
+    async def trail(
+        self, case_id: str, branch: str, *, limit: int = 1000, before: int | None = None
+    ) -> list[AuditRow]:
+        """The newest rows, or the newest below the seq `before`; newest first.
 
         Raises CaseNotFound.
         """
-        rows = await fetch_rows(self._pool, "read_chain", case_id, branch)
+        below = _NEWEST if before is None else min(before, _NEWEST)
+        rows = await fetch_rows(self._pool, "read_audit", case_id, branch, below, limit)
         if not rows:
             raise CaseNotFound(case_id, branch)
-        return check_chain(case_id, branch, rows)
+        return [_audit_row(row) for row in rows if row["seq"] is not None]
+
+    async def verify(self, case_id: str, branch: str) -> list[str]:
+        """What is wrong with one case's chain, one sentence a finding; empty if it holds.
+
+        Raises CaseNotFound.
+        """
+        checked = await self.check([(case_id, branch)])
+        if not checked.rows:
+            raise CaseNotFound(case_id, branch)
+        return checked.findings
+
+    async def check(self, cases: Sequence[tuple[str, str]]) -> CheckedCases:
+        """Check the chains of these cases, all as they are at one moment; skips unknown ones."""
+        found = await fetch_rows(
+            self._pool, "read_chains", [case[0] for case in cases], [case[1] for case in cases]
+        )
+        rows: dict[tuple[str, str], int] = {}
+        findings: list[str] = []
+        for case, group in itertools.groupby(found, lambda row: (row["case_id"], row["branch"])):
+            chain = list(group)
+            rows[case] = sum(row["seq"] is not None for row in chain)
+            findings += check_chain(chain)
+        return CheckedCases(rows=rows, findings=findings)
+
+    async def check_all(self) -> AsyncGenerator[CheckedCases]:
+        """Check every case, some at a time."""
+        after = ("", "")
+        while page := await self._page(after, _CASES_AT_ONCE):
+            keys = [(row["case_id"], row["branch"]) for row in page]
+            yield await self.check(keys)
+            after = keys[-1]
+
+    async def check_archive(self, case_id: str | None) -> AsyncGenerator[str]:
+        """The archived texts of one case, or of all, that are not what their digest says."""
+        after = ("", "")
+        while page := await fetch_rows(self._pool, "list_archive", *after, case_id, _TEXTS_AT_ONCE):
+            for row in page:
+                after = (row["case_id"], row["digest"])
+                if not _fits_its_digest(row):
+                    yield f"case {row['case_id']}: the archived text {row['digest']} was changed"
+
+    async def strays(self) -> list[str]:
+        """What belongs to a case that is not there, one sentence a finding."""
+        return [
+            f"{name_of(row['case_id'], row['branch'])}: it is gone, "
+            f"but {row['rows']} of its rows are left in {row['name']}"
+            for row in await fetch_rows(self._pool, "list_strays")
+        ]
+
+    async def heads(self, since: datetime | None) -> AsyncGenerator[tuple[datetime, list[Head]]]:
+        """Where the chains end that grew since then, or all; with the database's time.
+
+        The time is that of the first answer: what happened later is left to the next call.
+        """
+        if since is not None:
+            rows = await fetch_rows(self._pool, "heads_since", since)
+            if rows:
+                yield rows[0]["at"], [_head(row) for row in rows]
+            return
+        after, at = ("", ""), None
+        while page := await self._page(after, _HEADS_AT_ONCE):
+            at = at or page[0]["at"]
+            yield at, [_head(row) for row in page]
+            after = (page[-1]["case_id"], page[-1]["branch"])
+
+    async def unlike(self, heads: Sequence[Head]) -> list[tuple[Head, bool, bool]]:
+        """The heads that the tables do not bear out; and: is the case there, is the row?"""
+        columns = [list(column) for column in zip(*heads, strict=True)] or [[], [], [], []]
+        rows = await fetch_rows(self._pool, "unlike_heads", *columns)
+        return [(heads[row["place"] - 1], row["has_case"], row["has_row"]) for row in rows]
 
     async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
         """Record something that was asked or refused, without a change of the case's state."""
         detail = storable(detail)
         await fetch_row(self._pool, "note_event", case_id, branch, actor, event, detail)
 
-
-def check_chain(case_id: str, branch: str, chain: Sequence[asyncpg.Record]) -> list[str]:
-    """Recompute every hash of the rows of read_chain, and compare what the case's row says."""
-    findings: list[str] = []
-    previous = b""
-    case = chain[0]
-    rows = [row for row in chain if row["seq"] is not None]
-    for expected_seq, row in enumerate(rows, start=1):
-        where = f"case {case_id}, row {row['seq']}"
-        if row["seq"] != expected_seq:
-            return [*findings, f"{where}: row {expected_seq} is missing"]
-        findings += [f"{where}: {problem}" for problem in _problems(case_id, branch, row, previous)]
-        previous = row["hash"]
-    if (len(rows), previous) != (case["audit_seq"], case["audit_head"]):
-        findings.append(f"case {case_id}: the trail does not end where the case says")
-    for kind, event in (("sections", "section_written"), ("messages", "message_received")):
-        if case[kind] > (recorded := sum(row["event"] == event for row in rows)):
-            findings.append(f"case {case_id}: {case[kind]} {kind}, but only {recorded} on record")
-    return findings
+    async def _page(self, after: tuple[str, str], size: int) -> list[asyncpg.Record]:
+        return await fetch_rows(self._pool, "list_heads", *after, size)
 
 
-def _problems(case_id: str, branch: str, row: asyncpg.Record, previous: bytes) -> list[str]:
-    checks = {
-        "does not follow the row before it": row["prev_hash"] == previous,
-        "was changed": row["hash"] == _hash(case_id, branch, row),
-        "the value it recorded was changed": _has_its_value(row),
-    }
-    return [problem for problem, holds in checks.items() if not holds]
+def _head(row: asyncpg.Record) -> Head:
+    return Head(row["case_id"], row["branch"], row["seq"], bytes(row["hash"]).hex())
 
 
-def _has_its_value(row: asyncpg.Record) -> bool:
-    if row["event"] == "section_written":
-        return row["body"] is not None and hashlib.sha256(row["body"]).digest() == row["body_hash"]
-    return row["event"] != "message_received" or bool(row["message_found"])
-
-
-def _hash(case_id: str, branch: str, row: asyncpg.Record) -> bytes:
-    fields = (
-        case_id, branch, str(row["seq"]), str(row["version"]), str(_microseconds(row["at"])),
-        row["actor"], row["event"], row["step"], row["section"] or "",
-        "" if row["old_version"] is None else str(row["old_version"]),
-        bytes(row["body_hash"]).hex(), row["detail"],
-    )  # fmt: skip
-    framed = b"".join(len(raw).to_bytes(8, "big") + raw for raw in (f.encode() for f in fields))
-    return hashlib.sha256(bytes(row["prev_hash"]) + framed).digest()
-
-
-def _microseconds(at: datetime) -> int:
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def _fits_its_digest(row: asyncpg.Record) -> bool:
+    try:
+        text = unpack(row["encoding"], row["body"], row["bytes"])
+    except DamagedBody:
+        return False
+    return bool(hashlib.sha256(text).hexdigest() == row["digest"])
 
 
 def _audit_row(row: asyncpg.Record) -> AuditRow:
     return AuditRow(
-        value=json.loads(row["body"]) if row["body"] is not None else None,
+        old_value=_value(row, "old_"),
+        value=_value(row, ""),
         hash=bytes(row["hash"]).hex(),
         **{key: row[key] for key in (
             "seq", "version", "at", "actor", "event", "step", "section", "old_version", "detail")},
     )  # fmt: skip
+
+
+def _value(row: asyncpg.Record, which: str) -> Any:
+    body = row[f"{which}body"]
+    if body is None:
+        return None
+    try:
+        return json.loads(unpack(row[f"{which}encoding"], body, row[f"{which}bytes"]))
+    except (DamagedBody, ValueError):
+        return _DAMAGED  # a trail must be readable above all where someone tampered with it

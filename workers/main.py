@@ -14,7 +14,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from runtime.servers import Servers
 from runtime.settings import Settings
 from runtime.temporal import connect
-from workers.composition import all_activities, open_stores, sandbox_gateways
+from workers.composition import all_activities, model_limits, open_stores, sandbox_gateways
+from workers.heads import exporting
 from workflows.support_case import SupportCaseWorkflow
 
 _log = logging.getLogger(__name__)
@@ -67,8 +68,10 @@ async def run_worker(
     """Run until `stop` is set, then let running activities finish within the grace period."""
     client = await connect(servers)
     async with open_stores(servers, connections=settings.activity_slots) as stores:
-        activities = all_activities(stores, sandbox_gateways(stores, settings))
-        async with build_worker(client, activities, settings):
+        activities = all_activities(
+            stores, sandbox_gateways(stores, settings), model_limits(stores, settings)
+        )
+        async with exporting(stores.audit, settings), build_worker(client, activities, settings):
             _log.info("worker is polling", extra={"task_queue": TASK_QUEUE})
             if ready:
                 ready.set()

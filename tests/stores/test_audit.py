@@ -1,8 +1,6 @@
-"""The audit trail: one row per thing that happened, append-only, and tampering is found."""
+"""The audit trail: one row per thing that happened, and rows are only added."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -30,16 +28,6 @@ from workers.composition import Stores
 SUCCEEDED = Outcome(state=EffectState.SUCCEEDED, receipt="re_1")
 
 
-@asynccontextmanager
-async def _unprotected(pool: Pool, table: str) -> AsyncGenerator[None]:
-    """What only a superuser or the table's owner can do."""
-    await pool.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-    try:
-        yield
-    finally:
-        await pool.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-
-
 async def _some_steps(stores: Stores, case_id: str) -> None:
     state = await opened(stores, case_id)
     for n in range(1, 5):
@@ -65,7 +53,7 @@ async def test_everything_that_happens_leaves_exactly_one_row(
     await stores.ledger.settle(refund, SUCCEEDED, update, {"refund": 0})  # a repeat
     await stores.audit.note(case_id, MAIN, "ann", "looked", "why not")
 
-    trail = await stores.audit.trail(case_id, MAIN)
+    trail = (await stores.audit.trail(case_id, MAIN))[::-1]
 
     assert [(row.event, row.section or row.step) for row in trail] == [
         ("message_received", "open"),
@@ -93,12 +81,45 @@ async def test_a_row_says_who_wrote_what_over_which_version_and_why(
     state = state.after(first, done.version)
     await commit(stores.cases, state, probe({"a": 2}, name="probe:2"))
 
-    one, two = (await stores.audit.trail(case_id, MAIN))[1:]
+    two, one, _ = await stores.audit.trail(case_id, MAIN)
 
     assert (one.actor, one.step, one.section, one.version) == ("prober", "probe:1", "probe", 2)
     assert one.detail == '{"model":"m1","prompt_hash":"abc","reason":"found it"}'
     assert (one.old_version, two.old_version) == (None, 2)
     assert [row.value["content"] for row in (one, two)] == [{"a": 1}, {"a": 2}]
+    assert (one.old_value, two.old_value) == (None, one.value)
+
+
+async def test_the_value_before_is_the_whole_one_whatever_was_written_in_between(
+    stores: Stores, case_id: str
+) -> None:
+    state = await opened(stores, case_id)
+    long = "x" * 600_000  # stored compressed
+    for n, update in enumerate((probe(long), other(1), probe([], "probe:2"), other(2, "other:2"))):
+        done = await commit(stores.cases, state, update)
+        assert done.version == n + 2
+        state = state.after(update, done.version)
+
+    newest = await stores.audit.trail(case_id, MAIN)
+
+    found = [(row.old_version, row.old_value and row.old_value["content"]) for row in newest]
+    assert found == [(3, 1), (2, long), (None, None), (None, None), (None, None)]
+
+
+async def test_the_trail_is_read_in_pages_from_the_newest_row_on(
+    stores: Stores, case_id: str
+) -> None:
+    await _some_steps(stores, case_id)
+    seqs: list[int] = []
+    before: int | None = None
+    for _ in range(3):
+        page = await stores.audit.trail(case_id, MAIN, limit=2, before=before)
+        seqs += [row.seq for row in page]
+        before = page[-1].seq
+
+    assert seqs == [5, 4, 3, 2, 1]
+    assert await stores.audit.trail(case_id, MAIN, before=1) == []
+    assert len(await stores.audit.trail(case_id, MAIN, before=2**70)) == 5
 
 
 @pytest.mark.parametrize("table", ["case_audit", "sections"])
@@ -113,101 +134,13 @@ async def test_a_row_says_who_wrote_what_over_which_version_and_why(
     ],
 )
 async def test_rows_can_only_be_added(
-    stores: Stores, case_id: str, table: str, statement: str
+    stores: Stores, owner: Pool, case_id: str, table: str, statement: str
 ) -> None:
     await _some_steps(stores, case_id)
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
-        await stores.pool.execute(statement.format(table))
+        await owner.execute(statement.format(table))
     assert await stores.audit.verify(case_id, MAIN) == []
-
-
-@pytest.mark.parametrize(
-    ("table", "tampering", "finding"),
-    [
-        ("case_audit", "UPDATE case_audit SET detail = '{}' WHERE case_id = $1 AND seq = 3", 3),
-        ("case_audit", "UPDATE case_audit SET actor = 'ann' WHERE case_id = $1 AND seq = 2", 2),
-        ("case_audit", "UPDATE case_audit SET old_version = 1 WHERE case_id = $1 AND seq = 4", 4),
-        (
-            "case_audit",
-            "UPDATE case_audit SET at = at + interval '1 us' WHERE case_id = $1 AND seq = 2",
-            2,
-        ),
-        (
-            "sections",
-            "UPDATE sections SET body = body || $$ $$ WHERE case_id = $1 AND version = 4",
-            4,
-        ),
-        ("sections", "DELETE FROM sections WHERE case_id = $1 AND version = 3", 3),
-        ("messages", "UPDATE messages SET body = 'I paid once.' WHERE case_id = $1", 1),
-        ("messages", "DELETE FROM messages WHERE case_id = $1", 1),
-        ("case_audit", "DELETE FROM case_audit WHERE case_id = $1 AND seq = 3", 4),
-    ],
-)
-async def test_a_change_is_found_and_its_row_is_named(
-    stores: Stores, case_id: str, table: str, tampering: str, finding: int
-) -> None:
-    await _some_steps(stores, case_id)
-    async with _unprotected(stores.pool, table):
-        assert await stores.pool.execute(tampering, case_id) in ("UPDATE 1", "DELETE 1")
-
-    findings = await stores.audit.verify(case_id, MAIN)
-
-    assert len(findings) == 1
-    assert findings[0].startswith(f"case {case_id}, row {finding}: ")
-
-
-async def test_swapped_rows_are_found(stores: Stores, case_id: str) -> None:
-    await _some_steps(stores, case_id)
-    async with _unprotected(stores.pool, "case_audit"):
-        for old, new in ((3, 99), (4, 3), (99, 4)):
-            swap = "UPDATE case_audit SET seq = $3 WHERE case_id = $1 AND seq = $2"
-            await stores.pool.execute(swap, case_id, old, new)
-
-    findings = await stores.audit.verify(case_id, MAIN)
-
-    for row in (3, 4):
-        assert f"case {case_id}, row {row}: was changed" in findings
-        assert f"case {case_id}, row {row}: does not follow the row before it" in findings
-
-
-async def test_a_row_with_a_recomputed_hash_still_breaks_the_chain(
-    stores: Stores, case_id: str
-) -> None:
-    await _some_steps(stores, case_id)
-    async with _unprotected(stores.pool, "case_audit"):
-        await stores.pool.execute(
-            "UPDATE case_audit SET detail = 'x', hash = chain_hash(prev_hash, case_id, branch, "
-            "seq::text, version::text, (extract(epoch FROM at) * 1000000)::bigint::text, actor, "
-            "event, step, section, old_version::text, encode(body_hash, 'hex'), 'x') "
-            "WHERE case_id = $1 AND seq = 3",
-            case_id,
-        )
-
-    said = f"case {case_id}, row 4: does not follow the row before it"
-    assert await stores.audit.verify(case_id, MAIN) == [said]
-
-
-@pytest.mark.parametrize("kept", [4, 1, 0])
-async def test_a_cut_tail_is_found(stores: Stores, case_id: str, kept: int) -> None:
-    await _some_steps(stores, case_id)
-    async with _unprotected(stores.pool, "case_audit"):
-        cut = "DELETE FROM case_audit WHERE case_id = $1 AND seq > $2"
-        await stores.pool.execute(cut, case_id, kept)
-
-    findings = await stores.audit.verify(case_id, MAIN)
-
-    assert f"case {case_id}: the trail does not end where the case says" in findings
-
-
-async def test_a_value_put_in_beside_the_trail_is_found(stores: Stores, case_id: str) -> None:
-    await _some_steps(stores, case_id)
-    insert = "INSERT INTO sections VALUES ($1, 'main', 'other_probe', 2, 'other_prober', '{}')"
-    await stores.pool.execute(insert, case_id)
-
-    findings = await stores.audit.verify(case_id, MAIN)
-
-    assert findings == [f"case {case_id}: 5 sections, but only 4 on record"]
 
 
 async def test_the_trail_of_an_unknown_case_is_not_found(stores: Stores) -> None:
