@@ -18,6 +18,7 @@ from starters.approve import approve, deny
 from starters.audit import audit
 from starters.cancel import cancel
 from starters.demo import demo
+from starters.diff import diff
 from starters.doctor import doctor
 from starters.history import history
 from starters.migrate import migrate
@@ -43,7 +44,7 @@ _GROUPS = {
     "Try it": (demo, up),
     "Cases": (start, say, cancel),
     "Decide": (approvals, approve, deny),
-    "Look": (show, history, audit),
+    "Look": (show, history, diff, audit),
     "Run it": (worker, migrate, doctor),
 }
 

@@ -45,6 +45,7 @@ COMMANDS = (
     _on_case("deny", needs=(TEMPORAL, POSTGRES)),
     _on_case("show", needs=(TEMPORAL, POSTGRES)),
     _on_case("history"),
+    _on_case("diff", "main.1", "main.2"),
     _on_case("audit"),
     Command("worker", needs=(TEMPORAL, POSTGRES)),
     Command("migrate", needs=(TEMPORAL, POSTGRES)),

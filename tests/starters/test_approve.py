@@ -31,7 +31,8 @@ async def parked(
 
 async def refusals(session: Session, case_id: str) -> list[tuple[str, str]]:
     trail = await session.stores.audit.trail(case_id, "main")
-    return [(row.actor, row.detail) for row in trail if row.event == "decision_refused"]
+    refused = [row for row in reversed(trail) if row.event == "decision_refused"]
+    return [(row.actor, row.detail) for row in refused]
 
 
 async def test_an_approved_case_is_answered_and_a_second_decision_names_the_winner(

@@ -116,8 +116,8 @@ async def test_what_cannot_be_an_id_is_bad_usage(
     command: Command, case_id: str, casekeeper: CommandLine
 ) -> None:
     name, _, *more = command.line
-    line = (name, *more, "--json", "--", case_id) if more[:1] != ["Hello?"] else None
-    done = await casekeeper(*(line or (name, "--json", "--", case_id, "Hello?")))
+    options, rest = (more, []) if more and more[0].startswith("-") else ([], more)
+    done = await casekeeper(name, *options, "--json", "--", case_id, *rest)
     assert_refused_as_json(done, 2, "CASE: ", "is not an id")
 
 

@@ -102,7 +102,7 @@ async def test_audit_verifies_the_chain(casekeeper: CommandLine, answered: str) 
     trail = (await casekeeper("audit", answered, "--verify", "--json")).json()
     assert trail["ok"] is True
     assert trail["findings"] == []
-    assert [row["seq"] for row in trail["rows"]] == list(range(1, len(trail["rows"]) + 1))
+    assert [row["seq"] for row in trail["rows"]] == list(range(len(trail["rows"]), 0, -1))
 
 
 async def test_doctor_answers_the_promised_keys(casekeeper: CommandLine, session: Session) -> None:
