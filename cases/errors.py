@@ -125,7 +125,7 @@ class RateLimited(CaseError):
     retryable = True
 
     def __init__(self, wait: timedelta) -> None:
-        super().__init__(f"The model's rate limit allows the next call in {wait.seconds + 1} s.")
+        super().__init__(f"The model's rate limit allows the next call in {wait}.")
         self.retry_after = wait
 
 

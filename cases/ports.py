@@ -1,6 +1,7 @@
 """What the core needs from outside, in its own words. Stores and gateways fit these shapes."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from cases.accounts import Account
@@ -8,7 +9,9 @@ from cases.answers import AnswerFacts
 from cases.approvals import Approval, ApprovalState
 from cases.billing import Charge
 from cases.effects import Claim, EffectIntent, Outcome
+from cases.rates import Rate
 from cases.records import Record
+from cases.sizes import Archived
 from cases.state import CaseState, Message, StepUpdate
 from cases.understanding import Understanding
 
@@ -36,6 +39,8 @@ class ModelReply(Record):
     prompt_hash: str
     input_tokens: int = 0
     output_tokens: int = 0
+    #: How it came to its answer, where it says so: goes into the agent's scratch and nowhere else.
+    reasoning: str = ""
 
     def provenance(self) -> dict[str, str]:
         """For the audit row of the step that used the answer."""
@@ -116,6 +121,10 @@ class CaseStore(Protocol):
         """
         ...
 
+    async def read_back(self, case_id: str, archived: Archived) -> str:
+        """A long text from the archive; raises DamagedBody."""
+        ...
+
     async def load_dossier(
         self, case_id: str, branch: str, *, at: int | None = None, limit_days: int = 30
     ) -> Dossier:
@@ -158,12 +167,31 @@ class Approvals(Protocol):
 class HotStore(Protocol):
     """A fast projection of the durable record. It may fail or forget: nobody depends on it."""
 
-    async def read(self, case_id: str, branch: str) -> CaseState | None: ...
+    async def read(self, case_id: str, branch: str) -> CaseState | None:
+        """The whole copy, or None."""
+        ...
 
-    async def write(self, state: CaseState) -> None: ...
+    async def write(self, state: CaseState) -> bool:
+        """Put the whole case; False where nothing was put."""
+        ...
 
     async def merge(
         self, case_id: str, branch: str, updates: Sequence[tuple[StepUpdate, int]]
-    ) -> None:
-        """Add committed steps, each with the version it made, to a copy that is there."""
+    ) -> bool:
+        """Add committed steps, each with the version it made, to a copy that is there.
+
+        False where none is there. Raises ForeignWrite, and then adds none of the steps.
+        """
+        ...
+
+    async def drop(self, case_id: str, branch: str) -> None:
+        """Forget a copy that the record has contradicted."""
+        ...
+
+
+class RateLimits(Protocol):
+    """How often something may be done, over all workers."""
+
+    async def take(self, limits: Mapping[str, Rate], cost: int = 1) -> timedelta:
+        """Take from all of the limits by name, or from none; how long to wait, zero for "go on"."""
         ...

@@ -13,8 +13,8 @@ from runtime.servers import Servers, ServerUnreachable, find_servers
 from runtime.settings import read_settings
 from runtime.temporal import connect
 from starters.terminal import JsonFlag, err, execute, out, plain_table
-from stores.hot import connect_redis
 from stores.migrations import SchemaMismatch, check_schema
+from stores.redis import connect_redis
 from workers.composition import open_postgres
 
 

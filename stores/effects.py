@@ -7,7 +7,8 @@ import asyncpg
 from cases.effects import Claim, Effect, EffectIntent, Outcome
 from cases.money import Money
 from cases.ports import Committed
-from cases.state import SCHEMA_VERSION, StepUpdate
+from cases.schema import SCHEMA_VERSION
+from cases.state import StepUpdate
 from stores.cases import committed
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
 from stores.steps import encode_steps

@@ -32,10 +32,11 @@ from stores.approvers import PostgresApprovers
 from stores.audit import PostgresAudit
 from stores.cases import PostgresCases
 from stores.effects import PostgresLedger
-from stores.hot import CASE_TTL_S, RedisHotStore, connect_redis
+from stores.hot import CASE_TTL_S, RedisHotStore
 from stores.limits import RedisRateLimits
 from stores.migrations import check_schema
 from stores.postgres import Pool, open_pool
+from stores.redis import connect_redis
 
 T = TypeVar("T")
 

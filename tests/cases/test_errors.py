@@ -13,6 +13,10 @@ from cases.errors import (
     ConcurrentModification,
     ForeignWrite,
     InvalidInput,
+    LeaseLost,
+    LeaseUnavailable,
+    RateLimited,
+    SchemaTooNew,
     UnknownSection,
 )
 
@@ -22,8 +26,13 @@ def tree(kind: type[CaseError] = CaseError) -> list[type[CaseError]]:
     return [kind, *(found for found in below if found.__module__ == errors.__name__)]
 
 
-def test_a_retry_helps_only_against_a_concurrent_writer() -> None:
-    assert [kind for kind in tree() if kind.retryable] == [ConcurrentModification]
+def test_a_retry_helps_only_against_what_passes() -> None:
+    assert {kind for kind in tree() if kind.retryable} == {
+        ConcurrentModification,
+        LeaseUnavailable,
+        RateLimited,
+        SchemaTooNew,
+    }
 
 
 def test_the_tree_in_the_modules_description_names_every_error() -> None:
@@ -56,6 +65,14 @@ def test_the_tree_in_the_modules_description_names_every_error() -> None:
         (
             ForeignWrite("account", "billing", "billing"),
             "account may not write section billing: it belongs to billing.",
+        ),
+        (
+            LeaseLost("case case_1", 5, 7),
+            "The lease of case case_1 with token 5 is over: 7 has written.",
+        ),
+        (
+            LeaseUnavailable("poller"),
+            "The lease poller cannot be had: Redis does not answer.",
         ),
         (UnknownSection("parcel"), "No agent is registered for section parcel."),
     ],

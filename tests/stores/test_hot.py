@@ -62,7 +62,7 @@ async def test_a_merge_leaves_other_sections_as_they_are_and_tells_the_time(
 async def test_a_merge_onto_nothing_begins_no_copy(
     hot: RedisHotStore, redis: Redis, state: CaseState
 ) -> None:
-    await hot.merge(state.case_id, MAIN, [(probe(1), 2)])
+    assert await hot.merge(state.case_id, MAIN, [(probe(1), 2)]) is False
 
     assert await redis.exists(key(state)) == 0
     assert await hot.read(state.case_id, MAIN) is None
@@ -87,7 +87,7 @@ async def test_a_step_that_is_merged_again_adds_nothing(
     """Also after the copy was made anew: then the step is in it already."""
     await hot.write(state)
     for one in later_steps(state) * 2:
-        await hot.merge(state.case_id, MAIN, [one])
+        assert await hot.merge(state.case_id, MAIN, [one]) is True
     assert await hot.read(state.case_id, MAIN) == reduced(state)
 
     await redis.delete(key(state))
@@ -115,8 +115,8 @@ async def test_an_older_copy_never_replaces_a_newer_one(
     hot: RedisHotStore, state: CaseState
 ) -> None:
     newer = reduced(state)
-    await hot.write(newer)
-    await hot.write(state)
+    assert await hot.write(newer) is True
+    assert await hot.write(state) is False
 
     assert await hot.read(state.case_id, MAIN) == newer
 

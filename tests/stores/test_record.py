@@ -12,6 +12,7 @@ from cases.ids import MAIN
 from cases.ports import HotStore
 from cases.state import CaseState, StepUpdate
 from stores.hot import RedisHotStore
+from stores.redis import case_key
 from tests.stores.support import commit, opened, other, probe, request
 from workers.composition import Stores
 
@@ -20,9 +21,15 @@ class ForgetfulHotStore(RedisHotStore):
     """Loses every projection, as a Redis that is away for a moment does."""
 
     async def merge(
-        self, case_id: str, branch: str, updates: Sequence[tuple[StepUpdate, int]]
-    ) -> None:
-        pass
+        self,
+        case_id: str,
+        branch: str,
+        updates: Sequence[tuple[StepUpdate, int]],
+        *,
+        fence: int | None = None,
+    ) -> bool:
+        del case_id, branch, updates, fence
+        return False
 
 
 def _ref(state: CaseState, at_least: int = 0) -> CaseRef:
@@ -63,7 +70,7 @@ async def test_a_lost_copy_is_read_from_postgres_and_made_again(
     state = await opened(stores, case_id)
     await hot.write(state)
     await stores.record.commit(state, [probe(1)])
-    key = f"case:{case_id}:{MAIN}"
+    key = case_key(case_id, MAIN)
     if loss == "torn":
         await redis.hdel(key, "step:probe:1", "v:step:probe:1")
     else:
