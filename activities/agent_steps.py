@@ -11,8 +11,11 @@ from activities.errors import heartbeating, temporal_failures
 from activities.record import CaseRecord, reported
 from activities.steps import CaseRef, StepReport
 from cases.approvals import ApprovalSection
+from cases.policy import PolicySection
 from cases.ports import Dossier
 from cases.records import Record
+from cases.sections import Section, scratch_of
+from cases.sizes import shown
 from cases.state import CaseState, StepUpdate
 from cases.text import shorten
 
@@ -48,17 +51,17 @@ class AgentActivities:
     ) -> None:
         self._record = record
         self._tools = tools
-        self._agents = {kind.name(): kind(tools) for kind in agents}
+        self._agents = {kind.name(): kind for kind in agents}
 
     def all(self) -> Sequence[Callable[..., Any]]:
         """What a worker registers: one activity per agent, and the one for failed agents."""
         return [*(self._activity(agent) for agent in self._agents.values()), self.record_failure]
 
-    def _activity(self, agent: Agent[Any]) -> Callable[..., Any]:
-        @activity.defn(name=agent.activity_name())
+    def _activity(self, kind: type[Agent[Any]]) -> Callable[..., Any]:
+        @activity.defn(name=kind.activity_name())
         async def run_agent(task: AgentTask) -> StepReport:
             async with temporal_failures(), heartbeating():
-                return await self._run(agent, task)
+                return await self._run(self._agent(task), task)
 
         return run_agent
 
@@ -66,8 +69,7 @@ class AgentActivities:
         dossier = await self._load(agent, task)
         if task.step in dossier.state.completed_steps:
             return _earlier_report(agent, task, dossier.state)
-        assignment = _assignment(dossier, task)
-        finding = await agent.process(assignment)
+        finding = await agent.process(await self._assignment(agent, dossier, task))
         return await self._record.commit(dossier.state, _updates(agent, task, finding))
 
     @activity.defn
@@ -75,12 +77,12 @@ class AgentActivities:
         """Put the failure into the agent's own section, so that the case goes on without it."""
         async with temporal_failures():
             task = failure.task
-            agent = self._agents[task.agent]
+            agent = self._agent(task)
             dossier = await self._durable(task.ref)
             if task.step in dossier.state.completed_steps:
                 return _earlier_report(agent, task, dossier.state)
             error = shorten(failure.error, 500)
-            section = agent.failed(_assignment(dossier, task), error)
+            section = agent.failed(await self._assignment(agent, dossier, task), error)
             update = StepUpdate(
                 step=task.step,
                 owner=task.agent,
@@ -90,6 +92,24 @@ class AgentActivities:
                 reason="every attempt failed",
             )
             return await self._record.commit(dossier.state, [update])
+
+    def _agent(self, task: AgentTask) -> Agent[Any]:
+        return self._agents[task.agent](self._tools.for_customer(task.ref.customer_id))
+
+    async def _assignment(self, agent: Agent[Any], dossier: Dossier, task: AgentTask) -> Assignment:
+        """What the agent may see: the case, and of all working notes its own."""
+        state = dossier.state
+        notes = state.get(scratch_of(agent.name()))
+        scratch = ""
+        if notes:
+            decided = state.get(PolicySection) is not None
+            scratch = (
+                shown(notes.text)
+                if decided
+                else await self._record.read_back(state.case_id, notes.text)
+            )
+        seen = dossier.model_copy(update={"state": state.seen_by(agent.name())})
+        return Assignment(dossier=seen, round=task.round, cancelled=task.cancelled, scratch=scratch)
 
     async def _load(self, agent: Agent[Any], task: AgentTask) -> Dossier:
         # After a first attempt the hot copy may be what misled it: read the truth.
@@ -101,15 +121,14 @@ class AgentActivities:
         return await self._record.load_dossier(ref, limit_days=self._tools.policy.limit_days)
 
 
-def _assignment(dossier: Dossier, task: AgentTask) -> Assignment:
-    return Assignment(dossier=dossier, round=task.round, cancelled=task.cancelled)
-
-
 def _updates(agent: Agent[Any], task: AgentTask, finding: Finding[Any]) -> list[StepUpdate]:
+    written: list[Section] = [finding.section]
+    if finding.scratch:
+        written.append(scratch_of(agent.name())(text=finding.scratch))
     update = StepUpdate(
         step=task.step,
         owner=agent.name(),
-        sections={finding.section.name: finding.section},
+        sections={section.name: section for section in written},
         status=finding.status,
         reason=finding.reason,
         provenance=dict(finding.provenance),

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from activities.steps import CaseRef, StepDone, StepReport
-from cases.errors import CaseNotFound, ConcurrentModification
+from cases.errors import CaseNotFound, ConcurrentModification, ForeignWrite
 from cases.ports import CaseStore, Committed, Dossier, HotStore
+from cases.sizes import LongText
 from cases.state import CaseState, Message, StepUpdate
 
 
@@ -27,8 +28,8 @@ class CaseRecord:
     async def load(self, ref: CaseRef) -> CaseState:
         """The state, from the hot copy if it is at least as new as the caller knows."""
         hot = await self._hot.read(ref.case_id, ref.branch)
-        if hot and hot.version >= ref.at_least:
-            return _of_customer(ref, hot)
+        if hot and hot.version >= ref.at_least and _is_of(ref, hot):
+            return hot
         state = await self._store.load(ref.case_id, ref.branch)
         await self._hot.write(state)
         return _of_customer(ref, state)
@@ -39,16 +40,22 @@ class CaseRecord:
         _of_customer(ref, dossier.state)
         return dossier
 
+    async def read_back(self, case_id: str, text: LongText) -> str:
+        """The whole of a text that may have gone into the archive; raises DamagedBody."""
+        return text if isinstance(text, str) else await self._store.read_back(case_id, text)
+
     async def commit(self, state: CaseState, updates: Sequence[StepUpdate]) -> StepReport:
         """Commit steps that were made from `state`, then project them."""
+        updates = [update.fitted() for update in updates]
         names = [name for update in updates for name in update.sections]
         try:
             committed = await self._store.commit(
                 state.case_id, state.branch, updates, state.expected(*names)
             )
         except ConcurrentModification:
-            # The hot copy may be what misled the caller: the next attempt must not meet it again.
-            await self._hot.write(await self._store.load(state.case_id, state.branch))
+            # The hot copy may be what misled the caller, or may know more than a record that was
+            # restored: the next attempt must not meet it again.
+            await self._hot.drop(state.case_id, state.branch)
             raise
         return await self.project(state.case_id, state.branch, updates, committed)
 
@@ -60,11 +67,14 @@ class CaseRecord:
             return await self._as_recorded(case_id, branch, updates)
         first = committed.version - len(updates) + 1
         versioned = list(zip(updates, range(first, committed.version + 1), strict=True))
-        await self._hot.merge(case_id, branch, versioned)
+        try:
+            await self._hot.merge(case_id, branch, versioned)
+        except ForeignWrite:
+            # The record, which knows the owners, has taken the step: it is the copy that is wrong.
+            await self._hot.drop(case_id, branch)
         return StepReport(
             done=tuple(
-                StepDone(step=u.step, owner=u.owner, version=v, sections=u.sections)
-                for u, v in versioned
+                StepDone.of(u.sections, step=u.step, owner=u.owner, version=v) for u, v in versioned
             )
         )
 
@@ -84,7 +94,7 @@ class CaseRecord:
                 if then.section_versions[name] == version
             }
             owner = then.current_owner or update.owner
-            done.append(StepDone(step=update.step, owner=owner, version=version, sections=written))
+            done.append(StepDone.of(written, step=update.step, owner=owner, version=version))
         await self._hot.write(state)
         return StepReport(done=tuple(done))
 
@@ -93,11 +103,11 @@ def reported(state: CaseState, steps: Mapping[str, str]) -> StepReport:
     """The report of steps that are on record already; `steps` maps a section to its step."""
     return StepReport(
         done=tuple(
-            StepDone(
+            StepDone.of(
+                {name: state.sections[name]},
                 step=step,
                 owner=state.sections[name].owner,
                 version=state.section_versions[name],
-                sections={name: state.sections[name]},
             )
             for name, step in steps.items()
             if name in state.sections
@@ -107,6 +117,11 @@ def reported(state: CaseState, steps: Mapping[str, str]) -> StepReport:
 
 def _of_customer(ref: CaseRef, state: CaseState) -> CaseState:
     """A case is never worked on for another customer than its own."""
-    if ref.customer_id and ref.customer_id != state.customer_id:
+    if not _is_of(ref, state):
         raise CaseNotFound(ref.case_id, ref.branch)
     return state
+
+
+def _is_of(ref: CaseRef, state: CaseState) -> bool:
+    same_customer = ref.customer_id in {"", state.customer_id}
+    return same_customer and (ref.case_id, ref.branch) == (state.case_id, state.branch)

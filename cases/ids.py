@@ -7,6 +7,8 @@ import re
 from cases.errors import InvalidInput
 
 MAIN = "main"
+#: Higher than any version of a case: the state as it is now.
+NEWEST = 2**62
 
 #: Letters, digits, dot, dash and underscore: no room for a mail address or a phone number with +.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

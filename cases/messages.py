@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from cases.ids import MAIN
+from cases.ids import MAIN, NEWEST
 from cases.state import CaseStatus
 
 
@@ -17,7 +17,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _version(value: object) -> int:
+    # A bool is an int to Python, and no version.
+    return value if type(value) is int and 0 < value < NEWEST else 0
+
+
 Text = Annotated[str, BeforeValidator(_text)]
+Version = Annotated[int, BeforeValidator(_version)]
 
 
 class _Tolerant(BaseModel):
@@ -54,6 +60,8 @@ class CustomerMessage(_Tolerant):
 
     text: Text = ""
     message_id: Text = ""
+    #: The version of the case that has it on record; 0 where the sender does not say.
+    version: Version = 0
 
 
 class ApprovalNotice(_Tolerant):

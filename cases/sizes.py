@@ -7,6 +7,7 @@ case's state, so that sections and states can use it.
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Protocol, Self, TypeVar, Union, cast, get_args, get_origin
 
@@ -121,11 +122,19 @@ def archive_long(update: Update) -> tuple[Update, tuple[ArchivedText, ...]]:
     """The update with its long texts replaced by references, and those texts.
 
     Only fields of the type LongText are cut: what decides about money stays whole.
-    Raises InvalidInput for a section that is still larger than SECTION_LIMIT_BYTES.
+    Raises InvalidInput for a text that is not valid Unicode.
     """
     texts: dict[str, ArchivedText] = {}
     sections = {name: _cut(name, body, texts) for name, body in update.sections.items()}
     return update.model_copy(update={"sections": sections}), tuple(texts.values())
+
+
+def within_limit(name: str, body: bytes) -> bytes:
+    """The encoded section; raises InvalidInput if it has more than SECTION_LIMIT_BYTES."""
+    if len(body) > SECTION_LIMIT_BYTES:
+        limit = f"{SECTION_LIMIT_BYTES:,}"
+        raise InvalidInput(name, f"has {len(body):,} bytes, more than the {limit} allowed")
+    return body
 
 
 def pack(body: bytes) -> tuple[str, bytes]:
@@ -166,20 +175,17 @@ def _inflated(body: bytes, most: int) -> bytes:
 
 
 def _cut(name: str, section: Record, texts: dict[str, ArchivedText]) -> Record:
-    """The section with its long texts by reference; raises InvalidInput if it is still too big."""
+    """The section with its long texts by reference."""
     try:
-        body = _shortened(section, texts)
+        return _shortened(section, texts)
     except UnicodeEncodeError as error:
         raise InvalidInput(name, _NOT_UNICODE) from error
-    size = encoded_size(name, body)
-    if size > SECTION_LIMIT_BYTES:
-        limit = f"{SECTION_LIMIT_BYTES:,}"
-        raise InvalidInput(name, f"has {size:,} bytes, more than the {limit} allowed")
-    return body
 
 
 def _shortened(record: Record, texts: dict[str, ArchivedText]) -> Record:
     """The record with its long texts by reference; they are added to `texts`."""
+    if not _may_hold_text(type(record)):
+        return record
     changed: dict[str, Any] = {}
     for name, field in type(record).model_fields.items():
         old = getattr(record, name)
@@ -187,6 +193,17 @@ def _shortened(record: Record, texts: dict[str, ArchivedText]) -> Record:
         if new is not old:
             changed[name] = new
     return record.model_copy(update=changed) if changed else record
+
+
+@cache
+def _may_hold_text(annotation: Any) -> bool:
+    """Whether a value of the type can hold a LongText: what cannot is not walked."""
+    if annotation in (Any, Archived):
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        fields = annotation.model_fields.values()
+        return any(_may_hold_text(field.annotation) for field in fields)
+    return any(map(_may_hold_text, get_args(annotation)))
 
 
 def _by_reference(value: Any, annotation: Any, texts: dict[str, ArchivedText]) -> Any:

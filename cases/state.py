@@ -15,7 +15,7 @@ from cases.approvals import ApprovalRequest, ApprovalSection, ApprovalState
 from cases.errors import ForeignWrite
 from cases.ids import MAIN, checkpoint_id
 from cases.records import Record
-from cases.schema import SCHEMA_VERSION as SCHEMA_VERSION  # noqa: PLC0414  for the stores
+from cases.schema import SCHEMA_VERSION
 from cases.sections import Section, SectionMap, is_scratch
 from cases.sizes import ArchivedText, archive_long, kept
 
@@ -101,10 +101,7 @@ class StepUpdate(Record):
     provenance: dict[str, str] = Field(default_factory=dict)
 
     def fitted(self) -> "StepUpdate":
-        """The update as it is stored: long texts by reference, and nothing else cut.
-
-        Raises InvalidInput for a section that is too large all the same.
-        """
+        """The update as it is stored: long texts by reference, and nothing else cut."""
         cut, texts = archive_long(self)
         return cut.model_copy(update={"archive": (*self.archive, *texts)}) if texts else cut
 

@@ -31,9 +31,10 @@ async def _say(case_id: str, text: str) -> dict[str, str]:
             message_id=f"msg-{secrets.token_hex(8)}", text=text, received_at=datetime.now(UTC)
         )
         step = StepUpdate(step=f"message:{message.message_id}", owner="intake", messages=(message,))
-        await session.stores.record.commit(state, [step])
+        report = await session.stores.record.commit(state, [step])
         # The text is on record; the signal carries only its id, so history stays small.
         await session.handle(case_id).signal(
-            SupportCaseWorkflow.customer_said, CustomerMessage(message_id=message.message_id)
+            SupportCaseWorkflow.customer_said,
+            CustomerMessage(message_id=message.message_id, version=report.done[-1].version),
         )
         return {"case_id": case_id, "message_id": message.message_id}

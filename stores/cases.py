@@ -12,8 +12,9 @@ from cases.errors import CaseAlreadyExists, CaseNotFound, CheckpointNotFound, Da
 from cases.ids import NEWEST, checkpoint_id
 from cases.ports import Committed, Dossier
 from cases.records import Record
+from cases.schema import SCHEMA_VERSION
 from cases.sizes import KEPT_MESSAGES, Archived, unpack
-from cases.state import SCHEMA_VERSION, CaseState, Message, StepUpdate
+from cases.state import CaseState, Message, StepUpdate
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
 from stores.steps import encode_steps
 

@@ -10,7 +10,7 @@ from pydantic_core import PydanticSerializationError
 from cases.approvals import EXPIRES_AFTER, ApprovalRequest
 from cases.errors import InvalidInput
 from cases.records import Record, canonical
-from cases.sizes import pack
+from cases.sizes import pack, within_limit
 from cases.state import Message, StepUpdate
 
 #: What a text column cannot hold.
@@ -57,7 +57,7 @@ def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) 
                 "name": name,
                 "owner": section.owner,
                 "expected": expected.get(name, 0),
-                **_packed(bodies, section.model_dump_json().encode()),
+                **_packed(bodies, within_limit(name, section.model_dump_json().encode())),
             }
             for name, section in update.sections.items()
         ],

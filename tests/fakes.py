@@ -10,6 +10,7 @@ from cases.billing import Charge
 from cases.effects import Claim, EffectIntent, EffectState, Outcome
 from cases.errors import CaseAlreadyExists, CaseNotFound, ConcurrentModification
 from cases.ports import AnswerReply, Committed, Dossier, UnderstandingReply
+from cases.sizes import Archived
 from cases.state import CaseState, Message, StepUpdate
 from cases.understanding import Reason, Understanding
 
@@ -169,6 +170,11 @@ class FakeStore:
         state = self._case(case_id, branch)
         return state if at is None else self.past[case_id, branch, at]
 
+    async def read_back(self, case_id: str, archived: Archived) -> str:
+        assert (case_id, "main") in self.cases
+        texts = {text.digest: text.text for update in self.commits for text in update.archive}
+        return texts[archived.digest]
+
     async def load_dossier(
         self, case_id: str, branch: str, *, at: int | None = None, limit_days: int = 30
     ) -> Dossier:
@@ -245,14 +251,19 @@ class FakeHot:
     async def read(self, case_id: str, branch: str) -> CaseState | None:
         return self.copies.get((case_id, branch))
 
-    async def write(self, state: CaseState) -> None:
+    async def drop(self, case_id: str, branch: str) -> None:
+        self.copies.pop((case_id, branch), None)
+
+    async def write(self, state: CaseState) -> bool:
         self.copies[state.case_id, state.branch] = state
+        return True
 
     async def merge(
         self, case_id: str, branch: str, updates: Sequence[tuple[StepUpdate, int]]
-    ) -> None:
+    ) -> bool:
         state = self.copies.get((case_id, branch))
         if state:
             for update, version in updates:
                 state = state.after(update, version)
             self.copies[case_id, branch] = state
+        return state is not None

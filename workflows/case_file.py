@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from activities.steps import CaseRef, StepReport
-from cases.ids import MAIN
+from cases.ids import MAIN, NEWEST
 from cases.sections import Section
 from cases.state import CaseState, CaseStatus
 from workflows.story import TimelineEntry, as_markdown, describe
@@ -33,6 +33,7 @@ class CaseFile:
     def __init__(self, case_id: str, customer_id: str, branch: str) -> None:
         self.state = CaseState(case_id=case_id, customer_id=customer_id, branch=branch or MAIN)
         self.timeline: list[TimelineEntry] = []
+        self._heard_of = 0
 
     def ref(self) -> CaseRef:
         """How activities are told which case, and how new a copy they need."""
@@ -40,8 +41,16 @@ class CaseFile:
             case_id=self.state.case_id,
             customer_id=self.state.customer_id,
             branch=self.state.branch,
-            at_least=self.state.version,
+            at_least=max(self.state.version, self._heard_of),
         )
+
+    def hear_of(self, version: int) -> None:
+        """Something was put on record beside the workflow; 0 where nobody says at which version."""
+        self._heard_of = max(self._heard_of, version or NEWEST)
+
+    def has_read(self) -> None:
+        """What was put on record beside the workflow is read, and stands in its own state."""
+        self._heard_of = 0
 
     def section(self, kind: type[S]) -> S:
         """The section of that type; only for what an earlier step must have written."""

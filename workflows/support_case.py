@@ -106,6 +106,7 @@ class SupportCaseWorkflow:
         await self._record_messages()
         self._rounds += 1
         await self._steps.ask(UnderstandingAgent, self._rounds)
+        self._file.has_read()
         agents = investigators()
         topics = topics_to_examine(self._file.state, agents)
         await _side_by_side(*(self._steps.ask(agents[topic], self._rounds) for topic in topics))
@@ -242,6 +243,8 @@ class SupportCaseWorkflow:
             if message.text:
                 self._texts += 1
                 await self._steps.record_message(message.text, self._texts)
+            else:
+                self._file.hear_of(message.version)
 
     # 👉 A handler that cannot be called with what was sent wedges the case for good: none, null,
     # and too many inputs included. So each takes anything, and its model makes the best of it.

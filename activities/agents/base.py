@@ -6,15 +6,32 @@ reporting are not its business (`activities.agent_steps`).
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
+from activities.limited import LimitedModel
 from cases.policy import RefundPolicy
-from cases.ports import Accounts, Dossier, LanguageModel, Payments
+from cases.ports import Accounts, Dossier, LanguageModel, Payments, RateLimits
+from cases.rates import Rate
 from cases.sections import Section
 from cases.state import CaseState, CaseStatus, StepUpdate
 
 S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True)
+class ModelLimits:
+    """How often a model may be called: by all workers together, and for one customer."""
+
+    shared: RateLimits | None = None
+    model_name: str = ""
+    model: Rate | None = None
+    customer: Rate | None = None
+
+    def rates(self, customer_id: str) -> dict[str, Rate]:
+        """The limits that a call for a customer counts towards, by name."""
+        named = {f"model:{self.model_name}": self.model, f"customer:{customer_id}": self.customer}
+        return {name: rate for name, rate in named.items() if rate}
 
 
 @dataclass(frozen=True)
@@ -25,6 +42,14 @@ class Tools:
     payments: Payments
     accounts: Accounts
     policy: RefundPolicy
+    limits: ModelLimits = field(default_factory=ModelLimits)
+
+    def for_customer(self, customer_id: str) -> "Tools":
+        """The same tools; the model's calls count towards the limits of that customer too."""
+        rates = self.limits.rates(customer_id)
+        if not rates or self.limits.shared is None:
+            return self
+        return replace(self, model=LimitedModel(self.model, self.limits.shared, rates))
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,8 @@ class Finding(Generic[S]):
     provenance: Mapping[str, str] = field(default_factory=dict[str, str])
     #: Where the case stands from now on, if that changes.
     status: CaseStatus | None = None
+    #: Working notes that only this agent will read again, such as a model's reasoning.
+    scratch: str = ""
     #: A step of the house that this finding sets off, committed together with it.
     sets_off: StepUpdate | None = None
 
@@ -48,6 +75,8 @@ class Assignment:
     #: Counts the customer's messages: the second round is the first follow-up's.
     round: int = 1
     cancelled: bool = False
+    #: The agent's own notes of an earlier run; cut to their start once the policy has decided.
+    scratch: str = ""
 
     @property
     def case(self) -> CaseState:

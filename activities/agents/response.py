@@ -28,6 +28,7 @@ class ResponseAgent(Agent[ResolutionSection]):
             ResolutionSection(answer=answer, closes_as=facts.closes_as),
             reason=f"closes as {facts.closes_as}; the model's text {kept}",
             provenance=reply.provenance(),
+            scratch=reply.reasoning,
         )
 
     def failed(self, assignment: Assignment, error: str) -> ResolutionSection:

@@ -16,13 +16,24 @@ class UnderstandingAgent(Agent[UnderstandingSection]):
         """Read the messages that were not read yet; each costs one model call."""
         section = assignment.case.get(UnderstandingSection) or UnderstandingSection()
         provenance: dict[str, str] = {}
-        for message in assignment.case.messages[section.messages_read :]:
+        notes = [assignment.scratch]
+        case = assignment.case
+        unread = section.messages_read - case.messages_pruned
+        for message in case.messages[max(unread, 0) :]:
             reply = await self.tools.model.understand(message.text)
             section = section.with_message(reply.understanding)
             provenance = reply.provenance()
+            notes.append(reply.reasoning)
+        section = section.model_copy(
+            update={"messages_read": case.messages_pruned + len(case.messages)}
+        )
+        # So many at once that the state does not carry them all: the newest ones speak for them.
+        passed = f"; {-unread} older messages passed over" if unread < 0 else ""
+        needs = ", ".join(section.needs) or "neither"
         return Finding(
             section=section,
-            reason=f"needs {', '.join(section.needs) or 'neither'}; reason {section.reason}",
+            reason=f"needs {needs}; reason {section.reason}{passed}",
             provenance=provenance,
+            scratch="\n".join(filter(None, notes)),
             status=CaseStatus.INVESTIGATING,
         )

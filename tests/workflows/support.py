@@ -146,7 +146,7 @@ async def row_decided_without_signal(world: SmallWorld, verdict: Verdict) -> Non
 async def audit_of(world: SmallWorld, event: str, case_id: str | None = None) -> list[str]:
     """The details of the case's audit rows of one kind."""
     trail = await world.session.stores.audit.trail(case_id or f"case_{world.number}", "main")
-    return [row.detail for row in trail if row.event == event]
+    return [row.detail for row in reversed(trail) if row.event == event]
 
 
 async def is_void(world: SmallWorld) -> bool:

@@ -3,6 +3,8 @@
 import dataclasses
 from datetime import UTC, datetime
 
+import pytest
+
 from activities.steps import CaseRef
 from cases.approvals import Verdict
 from cases.messages import CustomerMessage
@@ -129,3 +131,24 @@ async def test_two_cases_about_one_pair_pay_once_and_both_are_answered(
 
     assert len(await world.refunds()) == 1
     assert len(await world.mails("answer")) == 2
+
+
+@pytest.mark.parametrize("says_version", [True, False])
+async def test_a_message_that_the_hot_copy_has_missed_is_read_all_the_same(
+    world: SmallWorld, run_worker: WorkerFactory, says_version: bool
+) -> None:
+    await world.twins(120_000)
+    case_id = f"case_{world.number}"
+    async with run_worker():
+        handle = await world.start(BILLING)
+        await parked(handle)
+        message = Message(message_id="more", text=MORE, received_at=datetime.now(UTC))
+        step = StepUpdate(step="message:more", owner="intake", messages=(message,))
+        # Only the record has it: Redis was away for a moment.
+        done = await world.session.stores.cases.commit(case_id, "main", [step], {})
+        notice = CustomerMessage(message_id="more", version=done.version if says_version else 0)
+        await handle.signal(SupportCaseWorkflow.customer_said, notice)
+        await world.until_mailed("reset")
+        await parked(handle)
+        await decided(world, Verdict.APPROVED)
+        assert await finish(handle) == "answered"
