@@ -14,6 +14,8 @@ import asyncpg
 from cases.records import Record
 from stores.postgres import Pool
 
+#: The version that the functions and queries of this code are written for.
+NEEDED = 6
 #: Any two migrating processes take turns under this advisory lock.
 _LOCK = 0x6361_7365  # "case"
 
@@ -43,7 +45,8 @@ class Migration(Record):
 
 
 def known_migrations(folder: Traversable | None = None) -> list[Migration]:
-    """All migrations of this code, in order. Raises SchemaMismatch for a gap in the numbers."""
+    """All migrations of this code, in order. Raises SchemaMismatch where one is missing."""
+    own = folder is None
     folder = folder or files("stores").joinpath("migrations")
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
     found = [
@@ -56,6 +59,8 @@ def known_migrations(folder: Traversable | None = None) -> list[Migration]:
             raise SchemaMismatch(
                 f"Migration {expected} is missing: after {expected - 1} comes {migration.version}."
             )
+    if own and len(found) != NEEDED:
+        raise SchemaMismatch(f"This code needs migration {NEEDED}, and has {len(found)} of them.")
     return found
 
 

@@ -113,15 +113,18 @@ DECLARE
     v_name     text := p_part->>'name';
     v_expected bigint := (p_part->>'expected')::bigint;
     v_found    bigint;
-    v_owner    text := section_owner(v_name, p_part->>'owner');
+    v_owner    text;
 BEGIN
+    SELECT o.owner, (SELECT s.version FROM sections s WHERE s.case_id = p_row.case_id
+                AND s.branch = p_row.branch AND s.name = v_name ORDER BY s.version DESC LIMIT 1)
+        INTO v_owner, v_found FROM section_owners o WHERE o.name = v_name;
+    IF NOT FOUND THEN  -- nobody has ever written it, in any case
+        v_owner := claim_section(v_name, p_part->>'owner');
+    END IF;
     IF v_owner <> p_step->>'owner' THEN
         RAISE EXCEPTION 'foreign write' USING ERRCODE = 'CK403', DETAIL = json_build_object(
             'owner', p_step->>'owner', 'section', v_name, 'belongs_to', v_owner);
     END IF;
-    SELECT s.version INTO v_found FROM sections s
-        WHERE s.case_id = p_row.case_id AND s.branch = p_row.branch AND s.name = v_name
-        ORDER BY s.version DESC LIMIT 1;
     -- Compared, never tested for truth: 0 is a version, and a missing one never fits.
     IF coalesce(v_found, 0) IS DISTINCT FROM v_expected THEN
         RAISE EXCEPTION 'version conflict' USING ERRCODE = 'CK409', DETAIL = json_build_object(
@@ -134,17 +137,14 @@ BEGIN
         sha256(p_body), p_step->>'detail');
 END $$;
 
--- The owner of a section; one that nobody has written or registered yet goes to whoever asks.
-CREATE OR REPLACE FUNCTION section_owner(p_name text, p_claimed_by text) RETURNS text
+-- A section that nobody has registered or written yet goes to who asks first; its owner.
+CREATE OR REPLACE FUNCTION claim_section(p_name text, p_owner text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     v_owner text;
 BEGIN
+    INSERT INTO section_owners VALUES (p_name, p_owner) ON CONFLICT DO NOTHING;
     SELECT o.owner INTO v_owner FROM section_owners o WHERE o.name = p_name;
-    IF NOT FOUND THEN
-        INSERT INTO section_owners VALUES (p_name, p_claimed_by) ON CONFLICT DO NOTHING;
-        SELECT o.owner INTO v_owner FROM section_owners o WHERE o.name = p_name;
-    END IF;
     RETURN v_owner;
 END $$;
 

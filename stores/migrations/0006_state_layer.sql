@@ -20,6 +20,7 @@ CREATE TABLE section_owners (
     name  text PRIMARY KEY,
     owner text NOT NULL
 );
+INSERT INTO section_owners SELECT name, min(owner) FROM sections GROUP BY name;
 
 CREATE TRIGGER archive_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON archive
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

@@ -8,10 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from cases.ids import MAIN
 from runtime.servers import Servers
+from stores.audit import PostgresAudit
+from stores.cases import PostgresCases
 from stores.migrations import SchemaMismatch, check_schema, known_migrations, migrate
 from stores.postgres import Pool, open_pool
-from tests.stores.support import own_database
+from tests.stores.support import own_database, probe, request
 
 NEWEST = known_migrations()[-1].version
 
@@ -137,3 +140,21 @@ async def test_a_newer_database_is_refused_at_start_up_and_by_migrate(dsn: str, 
 async def test_an_empty_database_is_refused_at_start_up(pool: Pool) -> None:
     with pytest.raises(SchemaMismatch, match=rf"version 0, this code needs {NEWEST}"):
         await check_schema(pool)
+
+
+async def test_a_database_of_the_first_release_is_brought_up_with_its_cases(
+    dsn: str, pool: Pool, case_id: str
+) -> None:
+    """0.1.0 had five migrations: its cases load, verify and go on, and its sections keep owners."""
+    await migrate(dsn, known_migrations()[:5])
+    cases = PostgresCases(pool)
+    await cases.open(case_id, MAIN, "cus_1", request())
+    await cases.commit(case_id, MAIN, [probe(1)], {})
+
+    assert await migrate(dsn) == list(range(6, NEWEST + 1))
+
+    state = await cases.load(case_id, MAIN)
+    assert state.completed_steps == ("open", "probe:1")
+    await cases.commit(case_id, MAIN, [probe(2, name="probe:2")], state.expected("probe"))
+    assert (await cases.load(case_id, MAIN, at=2)) == state
+    assert await PostgresAudit(pool).verify(case_id, MAIN) == []

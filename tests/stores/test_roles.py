@@ -117,7 +117,7 @@ async def test_the_role_cannot_touch_a_table(
         "DROP FUNCTION note_event(text, text, text, text, text)",
         "SELECT append_audit(c, 'me', 'forged', '', NULL, NULL, '', '') FROM cases c",
         "SELECT save_case(c) FROM cases c",
-        "SELECT section_owner('billing', 'me')",
+        "SELECT claim_section('billing', 'me')",
     ],
 )
 async def test_the_role_is_refused(roles: Roles, case_id: str, statement: str) -> None:
