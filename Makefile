@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 EXPORT := uv export --frozen --quiet --no-emit-project --no-header --no-annotate
 
-.PHONY: help setup run up demo test test-all lint fix types rooms check lock upgrade secrets
+.PHONY: help setup run up demo test test-all lint fix types rooms check bench lock upgrade secrets
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ rooms: ## Checks that imports point down only
 	uv run lint-imports
 
 check: lint types rooms test-all ## Everything that CI checks
+
+bench: ## Measures the state layer beside the bare servers
+	uv run python -m benchmarks.state
 
 lock: ## Writes the pins and the lock files again, after a change of dependencies
 	deploy/pins.py --clear
