@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cases.ids import MAIN
-from cases.state import SCHEMA_VERSION
+from cases.schema import SCHEMA_VERSION
 from starters.case_view import view_case
 from starters.session import Session
 from stores.redis import case_key

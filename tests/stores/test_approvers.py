@@ -8,9 +8,7 @@ from stores.postgres import Pool
 from workers.composition import Stores
 
 
-async def test_a_token_is_nowhere_in_the_database(
-    stores: Stores, owner: Pool, number: str
-) -> None:
+async def test_a_token_is_nowhere_in_the_database(stores: Stores, owner: Pool, number: str) -> None:
     token = await stores.approvers.add(f"bob-{number}", {"USD": 1})
 
     assert token
