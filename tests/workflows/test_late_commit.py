@@ -36,9 +36,9 @@ class SlowRecord(CaseRecord):
 
 
 @pytest.mark.parametrize("natively", [True, False], ids=["natively", "by signal"])
-@pytest.mark.parametrize("owner", ["understanding", "billing", "account", "policy", "response"])
+@pytest.mark.parametrize("agent", ["understanding", "billing", "account", "policy", "response"])
 async def test_what_an_agent_commits_after_the_cancel_reopens_nothing(  # noqa: PLR0917  fixtures
-    owner: str,
+    agent: str,
     natively: bool,
     world: SmallWorld,
     client: Client,
@@ -46,9 +46,9 @@ async def test_what_an_agent_commits_after_the_cancel_reopens_nothing(  # noqa: 
     gateways: Gateways,
     settings: Settings,
 ) -> None:
-    await world.twins(120_000 if owner == "policy" else 4999)
+    await world.twins(120_000 if agent == "policy" else 4999)
     gate = Gate()
-    slow = dataclasses.replace(stores, record=SlowRecord(stores, owner, gate))
+    slow = dataclasses.replace(stores, record=SlowRecord(stores, agent, gate))
     async with build_worker(client, all_activities(slow, gateways), settings):
         handle = await world.start(BOTH)
         await gate.until_reached()
@@ -64,7 +64,7 @@ async def test_what_an_agent_commits_after_the_cancel_reopens_nothing(  # noqa: 
     assert state.status is CaseStatus.CANCELLED
     assert state.completed_steps[-1] == "answer"
     assert len(await world.mails("answer")) == 1
-    if owner == "policy":
+    if agent == "policy":
         assert (await request_of(world)).state is ApprovalState.VOID
 
 
