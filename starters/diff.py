@@ -48,7 +48,8 @@ def _print(result: dict[str, Any]) -> None:
         return
     table = plain_table("what", result["before"], result["after"])
     for change in result["changes"]:
-        if _says_something(change["before"]) or _says_something(change["after"]):
+        said = _says_something(change["before"]) or _says_something(change["after"])
+        if said and not change["path"].endswith(".schema_version"):
             values = [Text(_plain(change[side])) for side in ("before", "after")]
             table.add_row(Text(visible(change["path"]), style="cyan"), *values)
     out.print(table)

@@ -58,12 +58,13 @@ def next_before(found: list[Checkpoint]) -> str | None:
 
 def _print(result: dict[str, Any]) -> None:
     table = plain_table("checkpoint", "at (UTC)", "status", "size", "step")
+    table.columns[1].no_wrap = True
     for checkpoint in result["checkpoints"]:
         table.add_row(
             checkpoint["checkpoint_id"],
             checkpoint["created_at"][:19].replace("T", " "),
             checkpoint["status"].replace("_", " "),
-            decimal(checkpoint["size"]),
+            decimal(checkpoint["size"]).replace("bytes", "B"),
             plain_step(checkpoint["step"]),
         )
     out.print(table)
