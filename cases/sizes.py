@@ -201,8 +201,8 @@ def _may_hold_text(annotation: Any) -> bool:
     if annotation in (Any, Archived):
         return True
     if isinstance(annotation, type) and issubclass(annotation, Record):
-        fields = annotation.model_fields.values()
-        return any(_may_hold_text(field.annotation) for field in fields)
+        types: list[Any] = [field.annotation for field in annotation.model_fields.values()]
+        return any(map(_may_hold_text, types))
     return any(map(_may_hold_text, get_args(annotation)))
 
 
