@@ -49,6 +49,7 @@ class ApprovalActivities:
             for approval_id in asked:
                 await self._approvals.close(dossier.state, approval_id, task.end)
             dossier = await self._record.load_dossier(task.ref, limit_days=1)
+            await self._record.renew(dossier.state)
             return reported(dossier.state, {ApprovalSection.name: "approval"})
 
     @activity.defn

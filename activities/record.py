@@ -40,6 +40,10 @@ class CaseRecord:
         _of_customer(ref, dossier.state)
         return dossier
 
+    async def renew(self, state: CaseState) -> None:
+        """Make the hot copy anew from what the record holds by now."""
+        await self._hot.write(state)
+
     async def read_back(self, case_id: str, text: LongText) -> str:
         """The whole of a text that may have gone into the archive; raises DamagedBody."""
         return text if isinstance(text, str) else await self._store.read_back(case_id, text)
