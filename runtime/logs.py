@@ -34,3 +34,5 @@ def set_up_logs(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # Below INFO the SDK tells whole payloads, and so what customers wrote.
+    logging.getLogger("temporalio").setLevel(max(logging.INFO, root.level))
