@@ -18,12 +18,17 @@ def _as_before() -> Generator[None]:
 
 
 @pytest.mark.parametrize(
-    ("level", "sdk"), [("DEBUG", "INFO"), ("INFO", "INFO"), ("WARNING", "WARNING")]
+    ("level", "ours", "sdk"),
+    [
+        ("DEBUG", logging.DEBUG, logging.INFO),
+        ("INFO", logging.INFO, logging.INFO),
+        ("WARNING", logging.WARNING, logging.WARNING),
+    ],
 )
-def test_the_sdk_never_tells_payloads_whatever_level_is_set(level: str, sdk: str) -> None:
+def test_the_sdk_never_tells_payloads_whatever_level_is_set(
+    level: str, ours: int, sdk: int
+) -> None:
     set_up_logs(level)
 
-    worker = logging.getLogger("temporalio.worker._activity")
-    assert worker.getEffectiveLevel() == logging.getLevelName(sdk)
-    ours = logging.getLogger("stores.hot")
-    assert ours.getEffectiveLevel() == logging.getLevelName(level)
+    assert logging.getLogger("temporalio.worker._activity").getEffectiveLevel() == sdk
+    assert logging.getLogger("stores.hot").getEffectiveLevel() == ours
