@@ -85,7 +85,7 @@ def port_of(address: str) -> int:
 
 
 async def query(addresses: Addresses, statement: str) -> object:
-    connection = await asyncpg.connect(addresses.database_url)
+    connection = await asyncpg.connect(addresses.owner_database_url)
     try:
         return await connection.fetchval(statement)
     finally:
@@ -236,7 +236,7 @@ async def test_a_dead_server_is_reported_and_restarts_on_its_port(
     stack: EmbeddedStack, server: ServerName
 ) -> None:
     before, pid = stack.addresses, stack.server_pids[server]
-    busy = await asyncpg.connect(before.database_url)
+    busy = await asyncpg.connect(before.owner_database_url)
     os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: stack.failed() is not None)
     assert f"The embedded {server} failed: it was ended by SIGKILL" in str(stack.failed())
