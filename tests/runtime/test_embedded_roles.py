@@ -18,11 +18,15 @@ async def _who(url: str) -> str:
         await connection.close()
 
 
+def _passwords(home: Path) -> dict[str, Path]:
+    return {path.name: path for path in home.glob("*.password")}
+
+
 async def test_a_home_of_an_earlier_release_gets_its_second_role(tmp_path: Path) -> None:
     """It had one role and one password; the role that runs cases must not be the superuser."""
     with EmbeddedStack.start(tmp_path, search_attributes={}):
         pass
-    passwords = {path.name: path for path in tmp_path.glob("*.password")}
+    passwords = _passwords(tmp_path)
     assert set(passwords) == {"postgres.password", "casekeeper.password"}
     assert {path.stat().st_mode & 0o777 for path in passwords.values()} == {0o600}
     old = passwords["casekeeper.password"].read_text()
