@@ -103,6 +103,8 @@ async def case_errors(case_id: str, branch: str) -> AsyncGenerator[None]:
         if code == "CK403":
             found = details(error)
             raise ForeignWrite(found["owner"], found["section"], found["belongs_to"]) from error
+        if getattr(error, "constraint_name", None) == "messages_pkey":
+            raise InvalidInput("message_id", "another step has put it on record") from error
         if isinstance(error, asyncpg.DataError | asyncpg.ProgramLimitExceededError):
             raise InvalidInput("record", f"the database cannot store it ({code})") from error
         raise

@@ -62,6 +62,7 @@ SELECT a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_versio
 -- read_chains --
 -- What verifying needs, of one moment: the audit rows of these cases (one row of nulls where there is
 -- none), where each case says its chain ends, and what the tables hold now of what a row recorded.
+-- OFFSET 0 has each message looked up by its key: else all messages of all cases would be hashed.
 WITH wanted AS MATERIALIZED (
     SELECT c.case_id, c.branch, c.audit_seq, c.audit_head,
            (SELECT count(*) FROM sections s
@@ -76,7 +77,7 @@ SELECT w.*, a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_v
        a.detail, a.prev_hash, a.hash, pg_catalog.sha256(s.body) AS stored_hash,
        a.event = 'message_received' AND EXISTS (
            SELECT FROM messages m WHERE (m.case_id, m.branch, m.version) = (a.case_id, a.branch, a.version)
-              AND pg_catalog.sha256(m.body) = a.body_hash) AS message_found,
+              AND pg_catalog.sha256(m.body) = a.body_hash OFFSET 0) AS message_found,
        CASE WHEN e.key IS NOT NULL THEN pg_catalog.to_jsonb(e) END AS effect
   FROM wanted w
   LEFT JOIN case_audit a ON (a.case_id, a.branch) = (w.case_id, w.branch)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from cases.errors import CaseClosed, DamagedBody, ForeignWrite
+from cases.errors import CaseClosed, DamagedBody, ForeignWrite, InvalidInput
 from cases.ids import MAIN
 from cases.sections import scratch_of
 from cases.sizes import COMPRESS_BYTES, KEPT_MESSAGES, Archived
@@ -173,3 +173,13 @@ async def test_what_cannot_be_stored_leaves_nothing_in_the_archive(
     assert await stores.pool.fetchval(count, state.case_id) == 1
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await stores.pool.execute("DELETE FROM archive")
+
+
+async def test_a_message_that_another_step_has_put_on_record_is_refused_by_its_field(
+    stores: Stores, state: CaseState
+) -> None:
+    again = step("message:again", owner="intake", messages=(state.messages[0],))
+    with pytest.raises(InvalidInput, match="message_id: another step has put it on record"):
+        await commit(stores.cases, state, again)
+
+    assert await stores.cases.load(state.case_id, MAIN) == state
