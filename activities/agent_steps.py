@@ -98,18 +98,22 @@ class AgentActivities:
 
     async def _assignment(self, agent: Agent[Any], dossier: Dossier, task: AgentTask) -> Assignment:
         """What the agent may see: the case, and of all working notes its own."""
-        state = dossier.state
+        seen = dossier.model_copy(update={"state": dossier.state.seen_by(agent.name())})
+        return Assignment(
+            dossier=seen,
+            round=task.round,
+            cancelled=task.cancelled,
+            scratch=await self._scratch(agent, dossier.state),
+        )
+
+    async def _scratch(self, agent: Agent[Any], state: CaseState) -> str:
+        """The agent's notes of an earlier run: all of them, or their start after the decision."""
         notes = state.get(scratch_of(agent.name()))
-        scratch = ""
-        if notes:
-            decided = state.get(PolicySection) is not None
-            scratch = (
-                shown(notes.text)
-                if decided
-                else await self._record.read_back(state.case_id, notes.text)
-            )
-        seen = dossier.model_copy(update={"state": state.seen_by(agent.name())})
-        return Assignment(dossier=seen, round=task.round, cancelled=task.cancelled, scratch=scratch)
+        if notes is None:
+            return ""
+        if state.get(PolicySection):
+            return shown(notes.text)
+        return await self._record.read_back(state.case_id, notes.text)
 
     async def _load(self, agent: Agent[Any], task: AgentTask) -> Dossier:
         # After a first attempt the hot copy may be what misled it: read the truth.

@@ -11,7 +11,7 @@ from activities.record import CaseRecord
 from activities.steps import CaseRef, StepReport
 from cases.ids import check_identifier
 from cases.records import Record, digest_of
-from cases.state import Message, StepUpdate
+from cases.state import Message, message_step
 from cases.text import clean_text
 
 
@@ -58,5 +58,4 @@ class CaseActivities:
             text = clean_text(task.text)
             name = f"signal-{task.place}-{digest_of(text)[:12]}"
             message = Message(message_id=name, text=text, received_at=datetime.now(UTC))
-            step = StepUpdate(step=f"message:{name}", owner="intake", messages=(message,))
-            return await self._record.commit(state, [step])
+            return await self._record.commit(state, [message_step(message)])

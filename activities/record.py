@@ -6,7 +6,7 @@ from activities.steps import CaseRef, StepDone, StepReport
 from cases.errors import CaseNotFound, ConcurrentModification, ForeignWrite
 from cases.ports import CaseStore, Committed, Dossier, HotStore
 from cases.sizes import LongText
-from cases.state import CaseState, Message, StepUpdate
+from cases.state import CaseState, Message, StepUpdate, opening_step
 
 
 class CaseRecord:
@@ -21,8 +21,7 @@ class CaseRecord:
         committed = await self._store.open(ref.case_id, ref.branch, ref.customer_id, request)
         if not committed.repeated:
             state = CaseState(case_id=ref.case_id, customer_id=ref.customer_id, branch=ref.branch)
-            opened = StepUpdate(step="open", owner="intake", messages=(request,))
-            await self._hot.write(state.after(opened, committed.version))
+            await self._hot.write(state.after(opening_step(request), committed.version))
         return committed
 
     async def load(self, ref: CaseRef) -> CaseState:

@@ -120,7 +120,7 @@ class LeaseUnavailable(CaseError):
 
 
 class RateLimited(CaseError):
-    """A limit that all workers share is used up for now."""
+    """A limit that all workers share is used up; it comes back with time."""
 
     retryable = True
 

@@ -162,6 +162,14 @@ def unpack(encoding: str, body: bytes, expected_bytes: int | None = None) -> byt
     return found
 
 
+def unpack_text(digest: str, encoding: str, body: bytes, *, expected_bytes: int) -> str:
+    """A text of the archive; raises DamagedBody unless it is the one that the digest names."""
+    text = unpack(encoding, body, expected_bytes=expected_bytes)
+    if hashlib.sha256(text).hexdigest() != digest:
+        raise DamagedBody(f"The archived text {digest[:12]} is not what was put there.")
+    return text.decode()
+
+
 def _inflated(body: bytes, most: int) -> bytes:
     """What was compressed; stops one byte after the most that it may be."""
     stream = zlib.decompressobj()

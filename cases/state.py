@@ -19,6 +19,9 @@ from cases.schema import SCHEMA_VERSION
 from cases.sections import Section, SectionMap, is_scratch
 from cases.sizes import ArchivedText, archive_long, kept
 
+#: Who writes down what customers say.
+_INTAKE = "intake"
+
 S = TypeVar("S", bound=Section)
 
 
@@ -110,6 +113,16 @@ class StepUpdate(Record):
         for name, section in self.sections.items():
             if section.owner != self.owner:
                 raise ForeignWrite(self.owner, name, section.owner)
+
+
+def opening_step(request: Message) -> StepUpdate:
+    """The step that opens a case with its first message."""
+    return StepUpdate(step="open", owner=_INTAKE, messages=(request,))
+
+
+def message_step(message: Message) -> StepUpdate:
+    """The step that puts a later message on record; its id makes a repeat harmless."""
+    return StepUpdate(step=f"message:{message.message_id}", owner=_INTAKE, messages=(message,))
 
 
 class CaseState(Record):

@@ -69,6 +69,13 @@ def find_embedded(settings: Settings) -> Addresses | None:
     return find_running(settings.home) or find_running(demo_home(settings))
 
 
+def home_in_use(settings: Settings) -> Path:
+    """The home of the database that is used: a demo's own stack has one of its own."""
+    demo = demo_home(settings)
+    is_demo = not settings.database_url and not find_running(settings.home) and find_running(demo)
+    return demo if is_demo else settings.home
+
+
 def demo_home(settings: Settings) -> Path:
     """Where the demo keeps the data of its own stack, anew for each run."""
     return settings.home / "demo"

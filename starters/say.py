@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from cases.messages import CustomerMessage
-from cases.state import Message, StepUpdate
+from cases.state import CaseState, Message, message_step
 from cases.text import clean_text
-from starters.session import open_session
+from starters.session import Session, open_session
 from starters.terminal import CaseArgument, JsonFlag, attempt, execute, out
 from workflows.support_case import SupportCaseWorkflow
 
@@ -30,11 +30,14 @@ async def _say(case_id: str, text: str) -> dict[str, str]:
         message = Message(
             message_id=f"msg-{secrets.token_hex(8)}", text=text, received_at=datetime.now(UTC)
         )
-        step = StepUpdate(step=f"message:{message.message_id}", owner="intake", messages=(message,))
-        report = await session.stores.record.commit(state, [step])
-        # The text is on record; the signal carries only its id, so history stays small.
-        await session.handle(case_id).signal(
-            SupportCaseWorkflow.customer_said,
-            CustomerMessage(message_id=message.message_id, version=report.done[-1].version),
-        )
+        await add_message(session, state, message)
         return {"case_id": case_id, "message_id": message.message_id}
+
+
+async def add_message(session: Session, state: CaseState, message: Message) -> None:
+    """Put the message on record, and tell the case; history gets its id and not its text."""
+    report = await session.stores.record.commit(state, [message_step(message)])
+    await session.handle(state.case_id).signal(
+        SupportCaseWorkflow.customer_said,
+        CustomerMessage(message_id=message.message_id, version=report.done[-1].version),
+    )

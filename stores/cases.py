@@ -1,6 +1,5 @@
 """The durable record of cases in Postgres: state, steps and messages."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,8 +12,8 @@ from cases.ids import NEWEST, checkpoint_id
 from cases.ports import Committed, Dossier
 from cases.records import Record
 from cases.schema import SCHEMA_VERSION
-from cases.sizes import KEPT_MESSAGES, Archived, unpack
-from cases.state import CaseState, Message, StepUpdate
+from cases.sizes import KEPT_MESSAGES, Archived, unpack, unpack_text
+from cases.state import CaseState, Message, StepUpdate, opening_step
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
 from stores.steps import encode_steps
 
@@ -44,8 +43,7 @@ class PostgresCases:
         self, case_id: str, branch: str, customer_id: str, request: Message
     ) -> Committed:
         """Put the case on record; raises CaseAlreadyExists for another request under the id."""
-        update = StepUpdate(step="open", owner="intake", messages=(request,))
-        encoded = encode_steps([update], {})
+        encoded = encode_steps([opening_step(request)], {})
         try:
             async with case_errors(case_id, branch):
                 row = await fetch_row(
@@ -95,10 +93,9 @@ class PostgresCases:
         row = await fetch_row(self._pool, "read_archive", case_id, archived.digest)
         if row is None:
             raise DamagedBody(f"Case {case_id} has no archived text {archived.digest[:12]}.")
-        body = unpack(row["encoding"], row["body"], expected_bytes=row["bytes"])
-        if hashlib.sha256(body).hexdigest() != archived.digest:
-            raise DamagedBody(f"The archived text {archived.digest[:12]} of {case_id} was changed.")
-        return body.decode()
+        return unpack_text(
+            archived.digest, row["encoding"], row["body"], expected_bytes=row["bytes"]
+        )
 
     async def history(
         self, case_id: str, branch: str, *, limit: int = 1000, before: int | None = None

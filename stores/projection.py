@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cases.schema import SCHEMA_VERSION
-from cases.sizes import KEPT_MESSAGES
+from cases.sizes import kept
 from cases.state import CaseState, Message, StepUpdate, add
 from stores.steps import storable
 
@@ -53,14 +53,15 @@ def _message_field(version: int, place: int) -> str:
 
 def encode_state(state: CaseState) -> list[Argument]:
     """All fields of a case's hash, each followed by its value."""
-    kept = state.messages[-KEPT_MESSAGES:]
+    messages, gone = kept(state.messages)
+    pruned = state.messages_pruned + gone
     fields: dict[str, Argument] = {
         "version": state.version,
         "case": json.dumps([state.case_id, state.branch, state.customer_id]),
         "schema_version": state.schema_version,
         "updated_at": now(),
-        "pruned": state.messages_pruned + len(state.messages) - len(kept),
-        "said": state.messages_pruned + len(state.messages),
+        "pruned": pruned,
+        "said": pruned + len(messages),
         **({"closed": 1} if state.status.closed else {}),
         **_versioned("status", state.status, state.version),
         **_versioned("owner", state.current_owner or "", state.version),
@@ -74,7 +75,7 @@ def encode_state(state: CaseState) -> list[Argument]:
         body = section.model_dump_json()
         fields |= _versioned(section_field(name), body, state.section_versions[name])
         fields[f"o:{name}"] = section.owner
-    for place, message in enumerate(kept):
+    for place, message in enumerate(messages):
         fields[_message_field(0, place)] = message.model_dump_json()
     return [part for item in fields.items() for part in item]
 

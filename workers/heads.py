@@ -9,10 +9,8 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
-from runtime.embedded.stack import find_running
-from runtime.servers import demo_home
+from runtime.servers import home_in_use
 from runtime.settings import Settings
 from stores.audit import PostgresAudit
 from stores.heads import HeadsFiles, HeadsWriter
@@ -28,7 +26,7 @@ _PATIENCE_S = 5.0
 
 def heads_files(settings: Settings) -> HeadsFiles:
     """Where the heads and their keys lie: beside the data, unless the settings say otherwise."""
-    folder = _home(settings) / "audit"
+    folder = home_in_use(settings) / "audit"
     return HeadsFiles(
         heads=settings.audit_heads or folder / "heads.jsonl",
         signing_key=settings.audit_key or folder / "signing-key.pem",
@@ -88,10 +86,3 @@ async def _try_to_export(audit: PostgresAudit, files: HeadsFiles, said: str) -> 
     if written:
         _log.debug("heads were signed", extra={"heads": written})
     return ""
-
-
-def _home(settings: Settings) -> Path:
-    """The home of the database that is used: a demo's own stack has one of its own."""
-    demo = demo_home(settings)
-    is_demo = not settings.database_url and not find_running(settings.home) and find_running(demo)
-    return demo if is_demo else settings.home

@@ -1,9 +1,7 @@
 """A Redis of one case alone, and what may befall it at a step of that case."""
 
 import asyncio
-import os
 import signal
-import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,10 +13,9 @@ from redis.asyncio import Redis
 from cases.ids import MAIN
 from cases.ports import CaseStore
 from cases.state import CaseState, StepUpdate
-from runtime.embedded import valkey
-from runtime.embedded.home import Home
-from runtime.embedded.ports import LOOPBACK, Ports
+from runtime.embedded.ports import LOOPBACK
 from stores.hot import RedisHotStore
+from tests.stores.own_valkey import OwnValkey as Valkey
 from tests.workflows.case_rows import kind_of
 
 #: A port on which nothing listens: a server that is to follow it stays alone, and refuses writes.
@@ -26,42 +23,24 @@ _NOBODY = 1
 
 
 class OwnValkey:
-    """A server as the embedded one. What lies in it is found there; no key is made by hand."""
+    """A server and what lies in it, which is found there; no key is made by hand."""
 
     def __init__(self, folder: Path) -> None:
-        home = Home(folder)
-        home.create()
-        self._server = valkey.server(home, Ports(home.ports))
-        self._process: subprocess.Popen[bytes] | None = None
-        self.url = self._server.addresses["redis_url"]
+        self._server = Valkey(folder)
+        self.url = self._server.url
         #: What the faults use: without the product's deadline.
         self._redis = Redis.from_url(self.url)  # pyright: ignore[reportUnknownMemberType]  upstream
         self._kept: Mapping[bytes, bytes] = {}
 
     async def start(self) -> None:
-        self._launch()
-        async with asyncio.timeout(20):
-            while not await asyncio.to_thread(self._server.answers):  # noqa: ASYNC110  a server's
-                await asyncio.sleep(0.02)
-
-    def _launch(self) -> None:
-        program = self._server.program
-        self._process = subprocess.Popen(
-            [os.fspath(part) for part in program.command],
-            cwd=program.directory,
-            stdout=subprocess.DEVNULL,
-        )
+        await asyncio.to_thread(self._server.start, "--appendonly", "yes")
 
     def send(self, number: signal.Signals) -> None:
-        assert self._process
-        self._process.send_signal(number)
+        self._server.signal(number)
 
     async def stop(self) -> None:
         await self._redis.aclose()
-        if self._process:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
+        self._server.stop()
 
     async def tell(self, *command: str | bytes | int) -> Any:
         untyped: Any = self._redis

@@ -8,12 +8,11 @@ import pytest
 
 from cases.approvals import Verdict
 from cases.ids import MAIN
-from cases.messages import CustomerMessage
-from cases.state import Message, StepUpdate
+from cases.state import Message
+from starters.say import add_message
 from tests.conftest import SmallWorld
 from tests.workflows.case_rows import CaseRows, rows_of
 from tests.workflows.support import ACCOUNT, BILLING, BOTH, decided, eventually, finish, parked
-from workflows.support_case import SupportCaseWorkflow
 
 Scene = Callable[[SmallWorld], Awaitable[None]]
 
@@ -47,14 +46,8 @@ async def approved(world: SmallWorld) -> None:
 
 
 async def _say(world: SmallWorld, text: str) -> None:
-    """As `casekeeper say`: the text goes on record, the signal carries its id."""
-    state = await world.state()
     message = Message(message_id="more", text=text, received_at=datetime.now(UTC))
-    step = StepUpdate(step="message:more", owner="intake", messages=(message,))
-    await world.session.stores.record.commit(state, [step])
-    await world.session.handle(state.case_id).signal(
-        SupportCaseWorkflow.customer_said, CustomerMessage(message_id=message.message_id)
-    )
+    await add_message(world.session, await world.state(), message)
 
 
 async def _mail_is_on_record(world: SmallWorld) -> bool:

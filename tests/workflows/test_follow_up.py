@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from activities.steps import CaseRef
 from cases.approvals import Verdict
 from cases.messages import CustomerMessage
-from cases.state import Message, StepUpdate
+from cases.state import Message, message_step
+from starters.say import add_message
 from tests.conftest import SmallWorld, WorkerFactory
 from tests.workflows.conftest import BOTH_WAYS
 from tests.workflows.support import (
@@ -31,17 +31,11 @@ MORE = "And I can't log in to my account."
 
 
 async def _say(world: SmallWorld, text: str) -> None:
-    """As `casekeeper say`: the text goes on record, the signal carries its id."""
-    case_id = f"case_{world.number}"
-    record = world.session.stores.record
-    state = await record.load(CaseRef(case_id=case_id, customer_id=world.customer_id))
-    message = Message(message_id="more", text=text, received_at=datetime.now(UTC))
-    await record.commit(
-        state, [StepUpdate(step="message:more", owner="intake", messages=(message,))]
-    )
-    await world.session.handle(case_id).signal(
-        SupportCaseWorkflow.customer_said, CustomerMessage(message_id="more")
-    )
+    await add_message(world.session, await world.state(), _more(text))
+
+
+def _more(text: str) -> Message:
+    return Message(message_id="more", text=text, received_at=datetime.now(UTC))
 
 
 async def test_only_what_the_message_adds_is_looked_into_and_the_request_stays(
@@ -142,9 +136,8 @@ async def test_a_message_that_the_hot_copy_has_missed_is_read_all_the_same(
     async with run_worker():
         handle = await world.start(BILLING)
         await parked(handle)
-        message = Message(message_id="more", text=MORE, received_at=datetime.now(UTC))
-        step = StepUpdate(step="message:more", owner="intake", messages=(message,))
         # Only the record has it: Redis was away for a moment.
+        step = message_step(_more(MORE))
         done = await world.session.stores.cases.commit(case_id, "main", [step], {})
         notice = CustomerMessage(message_id="more", version=done.version if says_version else 0)
         await handle.signal(SupportCaseWorkflow.customer_said, notice)

@@ -11,7 +11,7 @@ from cases.effects import ResolutionSection
 from cases.ports import AnswerReply, UnderstandingReply
 from cases.sections import scratch_of
 from cases.sizes import KEPT_MESSAGES, Archived
-from cases.state import Message, StepUpdate
+from cases.state import Message, message_step
 from cases.text import MAX_TEXT_BYTES
 from cases.understanding import Understanding
 from gateways.offline.model import OfflineModel
@@ -124,5 +124,4 @@ async def _say_all(world: SmallWorld, texts: list[str]) -> None:
             CaseRef(case_id=f"case_{world.number}", customer_id=world.customer_id)
         )
         message = Message(message_id=f"m{n}", text=text, received_at=datetime.now(UTC))
-        step = StepUpdate(step=f"message:m{n}", owner="intake", messages=(message,))
-        await record.commit(state, [step])
+        await record.commit(state, [message_step(message)])
