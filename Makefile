@@ -48,7 +48,7 @@ bench: ## Measures the state layer beside the bare servers
 lock: ## Writes the pins and the lock files again, after a change of dependencies
 	deploy/pins.py --clear
 	uv lock $(LOCK_FLAGS)
-	$(EXPORT) --no-dev --output-file requirements.lock
+	$(EXPORT) --no-dev --all-extras --output-file requirements.lock
 	$(EXPORT) --only-group build --output-file deploy/build.lock
 	deploy/pins.py
 	uv sync

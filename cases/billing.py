@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, SerializerFunctionWrapHandler, model_serializer
 
 from cases.money import Money, total
 from cases.records import Record
@@ -80,6 +80,14 @@ class RefundOrder(Record):
     anchor_charge: str
     #: Which twin of the anchor this is: 1, 2, ... Part of the idempotency key.
     slot: int
+    #: 1, or more where earlier refunds of it came to nothing: rises only with a person's approval.
+    attempt: int = 1
+
+    @model_serializer(mode="wrap")
+    def _without_first_attempt(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no first attempt: digests from before attempts were counted hold."""
+        fields: dict[str, Any] = dump(self)
+        return {k: v for k, v in fields.items() if (k, v) != ("attempt", 1)}
 
 
 class PastRefund(Record):
@@ -104,6 +112,18 @@ class BillingSection(Section):
     past_refunds: tuple[PastRefund, ...] = ()
     #: Why a person must look, in words; empty where the records are clear.
     doubts: tuple[str, ...] = ()
+
+    @classmethod
+    def of_locked_account(cls) -> "BillingSection":
+        """Nothing was looked at: a person takes the case over, and the answer reveals nothing."""
+        return cls(status=_LOCKED, doubts=("The account is locked.",))
+
+    @property
+    def locked(self) -> bool:
+        return self.status == _LOCKED
+
+
+_LOCKED = "locked"
 
 
 def examine_charges(charges: Iterable[Charge]) -> BillingSection:
@@ -166,10 +186,13 @@ def _duplicate_groups(charges: Sequence[Charge]) -> tuple[list[list[Charge]], li
     groups: list[list[Charge]] = []
     doubts: list[str] = []
     for _, alike in groupby(sorted(charges, key=_look), key=_look):
-        for near in _within_window([c for c in alike if _was_paid(c)]):
-            same, doubt = _indistinct(near)
-            groups += same
-            doubts += doubt
+        paid = [charge for charge in alike if _was_paid(charge)]
+        doubts += _doubts(paid)
+        by_description: dict[str, list[Charge]] = {}
+        for charge in paid:
+            by_description.setdefault(_plain(charge.description), []).append(charge)
+        for same in by_description.values():
+            groups += [near for near in _within_window(same) if len(near) > 1]
     return groups, doubts
 
 
@@ -180,7 +203,8 @@ def _look(charge: Charge) -> tuple[str, str, int, str]:
 
 def _was_paid(charge: Charge) -> bool:
     """A pending or reversed charge took no money, so it cannot be one too many."""
-    return charge.status in (ChargeStatus.CAPTURED, ChargeStatus.DISPUTED)
+    took = charge.status in (ChargeStatus.CAPTURED, ChargeStatus.DISPUTED)
+    return took and charge.amount.amount_minor > 0
 
 
 def _within_window(charges: Sequence[Charge]) -> list[list[Charge]]:
@@ -194,19 +218,19 @@ def _within_window(charges: Sequence[Charge]) -> list[list[Charge]]:
     return runs
 
 
-def _indistinct(run: Sequence[Charge]) -> tuple[list[list[Charge]], list[str]]:
-    """Split a run by description: an order id, invoice or period tells purchases apart."""
-    by_description: dict[str, list[Charge]] = {}
-    for charge in run:
-        by_description.setdefault(_plain(charge.description), []).append(charge)
-    if "" in by_description and len(by_description) > 1:
-        named = ", ".join(charge.charge_id for charge in run)
-        return [], [f"Equal charges {named}: only some carry a description."]
-    return [group for group in by_description.values() if len(group) > 1], []
+def _doubts(paid: Sequence[Charge]) -> list[str]:
+    """An order id, invoice or period tells purchases apart, but only where each carries one."""
+    return [
+        f"Equal charges {', '.join(charge.charge_id for charge in near)}: "
+        "only some carry a description."
+        for near in _within_window(paid)
+        if len({bool(_plain(charge.description)) for charge in near}) > 1
+    ]
 
 
 def _plain(description: str) -> str:
-    return re.sub(r"[^\w#/-]+", " ", description.casefold()).strip()
+    """Without what does not tell purchases apart: case, blanks and punctuation."""
+    return re.sub(r"[\s.,;:!?'\"()-]+", " ", description.casefold()).strip()
 
 
 def _settle_group(

@@ -5,12 +5,12 @@ unknown. A key names the business fact, so that a retry, a reset, a fork and a s
 the same charge all meet in one row.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
 from cases.billing import RefundOrder
-from cases.ids import answer_key, refund_key, reset_key
+from cases.ids import answer_key, refund_key, reset_key, revoke_key, unlock_key
 from cases.money import Money
 from cases.records import Record, digest_of
 from cases.sections import Section
@@ -20,22 +20,44 @@ from cases.state import CaseStatus
 class EffectKind(StrEnum):
     REFUND = "refund"
     RESET_MAIL = "reset_mail"
+    #: Takes a reset mail's link back: the compensation of the one above.
+    RESET_REVOKED = "reset_revoked"
+    UNLOCK = "unlock"
     ANSWER = "answer"
+    #: Tells approvers that something waits for them.
+    NOTICE = "notice"
+
+
+class Compensation(StrEnum):
+    """How a step is undone, if the case is stopped before its refund."""
+
+    WITHDRAW_REQUEST = "withdraw_request"
+    REVOKE_RESET = "revoke_reset"
 
 
 class EffectState(StrEnum):
     """Where an effect stands in the ledger.
 
-    `sending`: claimed, and the outside may or may not have heard of it. `unknown`: even looking
-    did not tell, so a person must. `refused`: the ledger did not let it out.
+    `sending`: claimed, and the outside may or may not have heard of it. `pending`: accepted, and
+    decided later. `failed`: accepted, and later not carried out: the money is back. `unknown`: even
+    looking did not tell, so a person must. `refused`: the ledger did not let it out.
     """
 
     SENDING = "sending"
     SUCCEEDED = "succeeded"
     PENDING = "pending"
     REJECTED = "rejected"
+    FAILED = "failed"
     UNKNOWN = "unknown"
     REFUSED = "refused"
+
+    @property
+    def moved(self) -> bool:
+        """Whether the outside may have changed: after such a refund a case only goes forward."""
+        return self in _MOVED
+
+
+_MOVED = frozenset({EffectState.SUCCEEDED, EffectState.PENDING, EffectState.UNKNOWN})
 
 
 class EffectIntent(Record):
@@ -56,6 +78,8 @@ class EffectIntent(Record):
     #: Without an approval: the most the customer may have got within `limit_days`, this included.
     limit_minor: int | None = None
     limit_days: int = 30
+    #: How it is undone if the case is stopped before its refund; stored by the claim.
+    compensation: Compensation | None = None
     #: What else the outside is told, and the digest covers: the text of an answer, say.
     content: str = ""
 
@@ -79,8 +103,10 @@ class Outcome(Record):
     state: EffectState
     #: The outside's own id of what it did.
     receipt: str | None = None
-    #: Why it was rejected or refused: a short code such as "charge_disputed".
+    #: Why it was rejected or refused, or why it is unknown: a short code such as "charge_disputed".
     code: str | None = None
+    #: How long the outside asks to wait before it is called again.
+    retry_after: timedelta | None = None
 
     @property
     def settled(self) -> bool:
@@ -93,6 +119,13 @@ class Claim(Record):
     outcome: Outcome
     #: How often it was claimed before: above 0 the outside may already have done it.
     earlier_attempts: int = 0
+    #: When it was first claimed; None where it was refused.
+    claimed_at: datetime | None = None
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago the outside may first have heard of it, by this machine's clock."""
+        return datetime.now(UTC) - self.claimed_at if self.claimed_at else timedelta(0)
 
 
 class Effect(Record):
@@ -109,6 +142,17 @@ class Effect(Record):
     attempts: int
     claimed_at: datetime
     settled_at: datetime | None
+
+
+class ProviderRefund(Record):
+    """A refund as the provider lists it; `key` is the one that it carries of ours, if any."""
+
+    receipt: str
+    charge_id: str
+    amount: Money
+    state: EffectState
+    created_at: datetime
+    key: str | None = None
 
 
 class RefundItem(Record):
@@ -156,6 +200,7 @@ _CONCERN = [
     EffectState.SENDING,
     EffectState.REFUSED,
     EffectState.REJECTED,
+    EffectState.FAILED,
     EffectState.UNKNOWN,
 ]
 
@@ -172,6 +217,11 @@ class ResolutionSection(Section):
     sent: bool = False
 
 
+def duplicate_group(provider_account: str, order: RefundOrder) -> str:
+    """The place in a group of duplicate charges that a refund takes: unique among all cases."""
+    return f"{provider_account}/{order.anchor_charge}/{order.slot}"
+
+
 def refund_intent(
     order: RefundOrder,
     *,
@@ -182,14 +232,14 @@ def refund_intent(
 ) -> EffectIntent:
     """The refund of one duplicate. The policy's limit or an approval is added by the caller."""
     return EffectIntent(
-        key=refund_key(provider_account, order.anchor_charge, order.slot),
+        key=refund_key(provider_account, order.anchor_charge, order.slot, order.attempt),
         kind=EffectKind.REFUND,
         case_id=case_id,
         branch=branch,
         customer_id=customer_id,
         amount=order.amount,
         charge_id=order.charge_id,
-        duplicate_group=f"{provider_account}/{order.anchor_charge}/{order.slot}",
+        duplicate_group=duplicate_group(provider_account, order),
     )
 
 
@@ -198,6 +248,28 @@ def reset_intent(*, case_id: str, branch: str, customer_id: str) -> EffectIntent
     return EffectIntent(
         key=reset_key(customer_id, case_id),
         kind=EffectKind.RESET_MAIL,
+        case_id=case_id,
+        branch=branch,
+        customer_id=customer_id,
+    )
+
+
+def revoke_intent(*, case_id: str, branch: str, customer_id: str) -> EffectIntent:
+    """Make the reset mail's link useless: the case was cancelled before anything came of it."""
+    return EffectIntent(
+        key=revoke_key(customer_id, case_id),
+        kind=EffectKind.RESET_REVOKED,
+        case_id=case_id,
+        branch=branch,
+        customer_id=customer_id,
+    )
+
+
+def unlock_intent(*, case_id: str, branch: str, customer_id: str) -> EffectIntent:
+    """Unlock the account of the case's customer, as a person decided."""
+    return EffectIntent(
+        key=unlock_key(customer_id, case_id),
+        kind=EffectKind.UNLOCK,
         case_id=case_id,
         branch=branch,
         customer_id=customer_id,

@@ -6,15 +6,18 @@
     - CaseNotFound
     - ApprovalNotFound
     - CheckpointNotFound
+    - TaskNotFound
   + Conflict
     - CaseAlreadyExists
     - CaseClosed
     - ConcurrentModification   trying again helps
     - AlreadyDecided
+    - TaskFinished
     - StaleRequest
     - LeaseLost                a later fencing token has written
   + LeaseUnavailable        the server of the leases does not answer: trying again helps
   + RateLimited             too many calls: the same one may be made later
+  + GatewayUnavailable      the outside does not answer a question: asking again helps
   + Forbidden               the person may not do this
   + ForeignWrite            an agent wrote a section that another one owns
   + UnknownSection          a stored section that no registered agent knows
@@ -63,6 +66,11 @@ class CheckpointNotFound(NotFound):
         super().__init__(f"Case {case_id} has no checkpoint {checkpoint_id}.")
 
 
+class TaskNotFound(NotFound):
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"There is no task {task_id}.")
+
+
 class Conflict(CaseError):
     """The record says something else by now."""
 
@@ -92,6 +100,11 @@ class AlreadyDecided(Conflict):
     def __init__(self, case_id: str, state: str, decided_by: str | None) -> None:
         winner = f" by {decided_by}" if decided_by else ""
         super().__init__(f"The approval request of case {case_id} was already {state}{winner}.")
+
+
+class TaskFinished(Conflict):
+    def __init__(self, task_id: str, by: str) -> None:
+        super().__init__(f"Task {task_id} was already finished by {by}.")
 
 
 class StaleRequest(Conflict):
@@ -127,6 +140,15 @@ class RateLimited(CaseError):
     def __init__(self, wait: timedelta) -> None:
         super().__init__(f"The model's rate limit allows the next call in {wait}.")
         self.retry_after = wait
+
+
+class GatewayUnavailable(CaseError):
+    """A question to the outside got no answer. What was to be changed is told by an Outcome."""
+
+    retryable = True
+
+    def __init__(self, gateway: str, problem: str) -> None:
+        super().__init__(f"{gateway} does not answer: {problem}.")
 
 
 class Forbidden(CaseError):

@@ -29,6 +29,12 @@ def workflow_id(case_id: str, branch: str = MAIN) -> str:
     return case_id if branch == MAIN else f"{case_id}@{branch}"
 
 
+def parse_workflow_id(value: str) -> tuple[str, str]:
+    """The case and the branch that a workflow id names."""
+    case_id, _, branch = value.partition("@")
+    return case_id, branch or MAIN
+
+
 def checkpoint_id(branch: str, version: int) -> str:
     """The case's checkpoint at a version of a branch: "main.7"."""
     return f"{branch}.{version}"
@@ -55,6 +61,21 @@ def refund_key(provider_account: str, anchor_charge: str, slot: int, attempt: in
 def reset_key(customer_id: str, case_id: str) -> str:
     """The idempotency key of a password reset mail: at most one per customer and case."""
     return _key("rs1_", customer_id, case_id)
+
+
+def revoke_key(customer_id: str, case_id: str) -> str:
+    """The idempotency key of taking a reset mail's link back."""
+    return _key("rv1_", customer_id, case_id)
+
+
+def unlock_key(customer_id: str, case_id: str) -> str:
+    """The idempotency key of unlocking the customer's account for a case."""
+    return _key("ul1_", customer_id, case_id)
+
+
+def notice_key(approval_id: str, occasion: str, asked: int) -> str:
+    """The idempotency key of telling approvers of a request; `asked` counts how often it waited."""
+    return _key("nt1_", approval_id, occasion, str(asked))
 
 
 def answer_key(case_id: str, number: int = 1) -> str:

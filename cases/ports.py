@@ -1,18 +1,21 @@
 """What the core needs from outside, in its own words. Stores and gateways fit these shapes."""
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
+
+from pydantic import Field
 
 from cases.accounts import Account
 from cases.answers import AnswerFacts
 from cases.approvals import Approval, ApprovalState
 from cases.billing import Charge
-from cases.effects import Claim, EffectIntent, Outcome
+from cases.effects import Claim, Effect, EffectIntent, Outcome, ProviderRefund
 from cases.rates import Rate
 from cases.records import Record
 from cases.sizes import Archived
 from cases.state import CaseState, Message, StepUpdate
+from cases.tasks import TaskKind
 from cases.understanding import Understanding
 
 
@@ -30,6 +33,8 @@ class Dossier(Record):
     state: CaseState
     #: Minor units by currency that the customer got without a person, other cases only.
     refunded_lately: dict[str, int]
+    #: By duplicate group: how many refunds of other cases were tried and came to nothing.
+    came_to_nothing: dict[str, int] = Field(default_factory=dict[str, int])
 
 
 class ModelReply(Record):
@@ -77,10 +82,20 @@ class Payments(Protocol):
 
     async def find_charges(self, customer_id: str) -> Sequence[Charge]: ...
 
-    async def refund(self, intent: EffectIntent) -> Outcome: ...
+    async def refund(self, intent: EffectIntent) -> Outcome:
+        """Pay back part or all of a charge under the intent's key."""
+        ...
 
     async def look_up(self, intent: EffectIntent) -> Outcome | None:
-        """The refund that carries the intent's key, or None where the provider has none."""
+        """The refund that carries the intent's key, or None where the provider has none.
+
+        It looks at the refunds themselves, which keep the key for ever, and not at what the
+        provider remembers of requests. Raises GatewayUnavailable.
+        """
+        ...
+
+    def refunds_since(self, since: datetime) -> AsyncIterator[ProviderRefund]:
+        """All refunds that were made since then, ours or not. Raises GatewayUnavailable."""
         ...
 
 
@@ -91,18 +106,36 @@ class Accounts(Protocol):
 
     async def send_reset_mail(self, intent: EffectIntent) -> Outcome: ...
 
+    async def revoke_reset(self, intent: EffectIntent) -> Outcome:
+        """Make the link of the reset mail of that customer and case useless, used or not."""
+        ...
+
+    async def unlock(self, intent: EffectIntent) -> Outcome: ...
+
+    async def look_up(self, intent: EffectIntent) -> Outcome | None:
+        """What became of the intent, or None where nothing did. Raises GatewayUnavailable."""
+        ...
+
 
 class Mail(Protocol):
-    """Sends the answer to the customer; the same key sends once."""
+    """Sends the answer to the customer, and notices to approvers; the same key sends once."""
 
     async def send_answer(self, intent: EffectIntent) -> Outcome: ...
+
+    async def send_notice(self, intent: EffectIntent) -> Outcome:
+        """Tell the approvers; the intent's content is the text."""
+        ...
+
+    async def look_up(self, intent: EffectIntent) -> Outcome | None:
+        """What became of the intent, or None where nothing did. Raises GatewayUnavailable."""
+        ...
 
 
 class CaseStore(Protocol):
     """The durable record of cases. Every write is one transaction, and a repeat is a no-op."""
 
     async def open(
-        self, case_id: str, branch: str, customer_id: str, request: Message
+        self, case_id: str, branch: str, customer_id: str, request: Message, *, opened_by: str = ""
     ) -> Committed:
         """Put the case on record; raises CaseAlreadyExists for another request under the id."""
         ...
@@ -149,6 +182,22 @@ class EffectLedger(Protocol):
         """Commit the outcome and the case's step in one transaction."""
         ...
 
+    async def settle_alone(self, intent: EffectIntent, outcome: Outcome) -> None:
+        """Commit the outcome of an effect that is no step of its case."""
+        ...
+
+    async def resolve(self, key: str, outcome: Outcome, actor: str) -> bool:
+        """Commit what was found out later about an open effect; whether it changed anything."""
+        ...
+
+    async def missed(self, intent: EffectIntent, apart: timedelta) -> bool:
+        """Note that the outside has nothing of it; True if that was noted so long ago before."""
+        ...
+
+    async def find(self, key: str) -> Effect | None:
+        """The row of an effect, or None."""
+        ...
+
 
 class Approvals(Protocol):
     """Requests for a person's decision."""
@@ -161,6 +210,54 @@ class Approvals(Protocol):
 
     async def remind(self, approval_id: str) -> bool:
         """Note the one reminder; whether this call was it."""
+        ...
+
+
+class Journal(Protocol):
+    """Puts on record what changes nothing."""
+
+    async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
+        """An audit row without a change of the state."""
+        ...
+
+
+class Tasks(Protocol):
+    """What is handed to people."""
+
+    async def open(
+        self, kind: TaskKind, subject: str, detail: str, *, case: tuple[str, str] | None = None
+    ) -> str | None:
+        """Hand something to a person; the task's id, or None if it was one before."""
+        ...
+
+    async def end_compensation(self, case_id: str, branch: str, name: str, problem: str) -> bool:
+        """Commit that a step was undone, or by its problem that it was not: then it is a task."""
+        ...
+
+
+class EndedRun(Record):
+    """A run of a case that ended other than by itself: terminated, timed out or failed."""
+
+    case_id: str
+    branch: str
+    how: str
+
+
+class Runs(Protocol):
+    """The cases' runs, as the engine has them. Raises GatewayUnavailable."""
+
+    async def tell_decision(
+        self, case_id: str, branch: str, approval_id: str, verdict: str
+    ) -> bool:
+        """Wake the case; False where no run of it is open any more."""
+        ...
+
+    def ended_since(self, since: datetime) -> AsyncIterator[EndedRun]:
+        """The cases whose newest run ended so since then."""
+        ...
+
+    async def is_open(self, case_id: str, branch: str) -> bool:
+        """Whether a run of the case is open."""
         ...
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cases.errors import InvalidInput
@@ -35,6 +35,13 @@ class Settings(BaseSettings):
     #: How often it may be called, by all workers together and for one customer: "60/min".
     model_rate: str = ""
     customer_rate: str = ""
+    #: Who moves the money: "sandbox" or "stripe".
+    payments: str = "sandbox"
+    stripe_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="STRIPE_API_KEY")
+    #: The account's id or a name of your own. Part of every refund's key: never change it.
+    stripe_account: str = ""
+    #: Another address than Stripe's own, for tests.
+    stripe_url: str = ""
     log_level: LogLevel = "INFO"
     #: Whoever holds it approves in its owner's name.
     approver_token: str | None = Field(default=None, repr=False)

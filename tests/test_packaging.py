@@ -8,6 +8,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterable
 from importlib import metadata, util
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,7 +98,8 @@ def test_the_lock_file_holds_what_the_project_runs_on_and_no_more() -> None:
         for name, line in locked.items()
         if line.requirement.marker is None or line.requirement.marker.evaluate()
     }
-    assert closure(PROJECT["project"]["dependencies"]) == needed_here
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    assert closure([*PROJECT["project"]["dependencies"], *chain(*extras)]) == needed_here
 
 
 def test_the_build_lock_holds_what_builds_the_wheel_and_no_more() -> None:

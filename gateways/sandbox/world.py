@@ -21,6 +21,7 @@ from cases.errors import InvalidInput
 from cases.ids import check_identifier
 from cases.money import MAX_MINOR, Currency
 from gateways.sandbox.connection import Pool
+from gateways.sandbox.script import Word, script_of
 
 #: Postgres cannot hold NUL.
 Words = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
@@ -47,6 +48,8 @@ class GivenCharge(_Given):
     description: Words = ""
     created_at: AwareDatetime
     status: ChargeStatus = ChargeStatus.CAPTURED
+    #: What the calls for a refund of it come to, in turn; left out, the id may say it.
+    script: tuple[Word, ...] | None = None
     refunds: tuple[GivenRefund, ...] = ()
 
 
@@ -103,13 +106,13 @@ def _check_ids(name: str, ids: list[str]) -> None:
 
 
 async def prepare(pool: Pool) -> None:
-    """Make the sandbox's schema where it does not exist yet."""
+    """Make the sandbox's schema, or bring an older one up to date."""
     await pool.execute(files("gateways.sandbox").joinpath("schema.sql").read_text("utf-8"))
 
 
 async def prepare_if_missing(pool: Pool) -> None:
-    """The same for a role that may only use a schema that is there."""
-    if not await pool.fetchval("SELECT to_regnamespace('sandbox') IS NOT NULL"):
+    """The same for a role that may only use a schema that is there and of today."""
+    if not await pool.fetchval("SELECT to_regclass('sandbox.account_changes') IS NOT NULL"):
         await prepare(pool)
 
 
@@ -146,11 +149,11 @@ async def load(pool: Pool, world: World) -> None:
 
 
 _ADD_CHARGE = """
-INSERT INTO sandbox.charges VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE
+INSERT INTO sandbox.charges VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE
 SET customer_id = EXCLUDED.customer_id, amount_minor = EXCLUDED.amount_minor,
     currency = EXCLUDED.currency, merchant = EXCLUDED.merchant,
     description = EXCLUDED.description, created_at = EXCLUDED.created_at,
-    status = EXCLUDED.status"""
+    status = EXCLUDED.status, script = EXCLUDED.script"""
 
 _ADD_REFUND = """
 INSERT INTO sandbox.refunds (id, charge_id, amount_minor, currency, created_at, status)
@@ -163,6 +166,7 @@ def _charge_row(charge: GivenCharge) -> tuple[Any, ...]:
     return (
         charge.id, charge.customer_id, charge.amount_minor, charge.currency, charge.merchant,
         charge.description, charge.created_at, charge.status.value,
+        script_of(charge.id, charge.script),
     )  # fmt: skip
 
 
@@ -181,15 +185,19 @@ def _refund_rows(charge: GivenCharge) -> list[tuple[Any, ...]]:
 
 
 async def show(pool: Pool) -> dict[str, list[dict[str, Any]]]:
-    """What the outside world has: charges with their refunds, refunds, reset mails, answers."""
+    """What the outside world has: charges, refunds as they stand by now, and all that was mailed.
+
+    A reset mail whose link was taken back says since when, as `revoked_at`.
+    """
     charges = await pool.fetch("SELECT * FROM sandbox.charges ORDER BY created_at, id")
-    refunds = await pool.fetch("SELECT * FROM sandbox.refunds ORDER BY created_at, id")
+    refunds = await pool.fetch("SELECT * FROM sandbox.current_refunds ORDER BY created_at, id")
     mails = await pool.fetch("SELECT * FROM sandbox.mails ORDER BY created_at, id")
     return {
         "charges": [_plain(row) for row in charges],
         "refunds": [_plain(row) for row in refunds],
         "mails": [_plain(row) for row in mails if row["kind"] == "reset"],
         "answers": [_plain(row) for row in mails if row["kind"] == "answer"],
+        "notices": [_plain(row) for row in mails if row["kind"] == "notice"],
     }
 
 

@@ -25,6 +25,7 @@ BY_CONCERN = [
     EffectState.SENDING,
     EffectState.REFUSED,
     EffectState.REJECTED,
+    EffectState.FAILED,
     EffectState.UNKNOWN,
 ]
 

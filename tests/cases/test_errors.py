@@ -12,6 +12,7 @@ from cases.errors import (
     CheckpointNotFound,
     ConcurrentModification,
     ForeignWrite,
+    GatewayUnavailable,
     InvalidInput,
     LeaseLost,
     LeaseUnavailable,
@@ -29,6 +30,7 @@ def tree(kind: type[CaseError] = CaseError) -> list[type[CaseError]]:
 def test_a_retry_helps_only_against_what_passes() -> None:
     assert {kind for kind in tree() if kind.retryable} == {
         ConcurrentModification,
+        GatewayUnavailable,
         LeaseUnavailable,
         RateLimited,
         SchemaTooNew,

@@ -2,9 +2,14 @@
 
 import asyncio
 
-from cases.effects import EffectState, Outcome, answer_intent, reset_intent
-from gateways.sandbox.accounts import SandboxAccounts
+import pytest
+
+from cases.effects import EffectIntent, EffectKind, EffectState, Outcome, answer_intent
+from cases.errors import GatewayUnavailable
+from cases.ids import notice_key
+from gateways.sandbox.connection import Pool
 from gateways.sandbox.mail import SandboxMail
+from gateways.sandbox.world import show
 from tests.conftest import SmallWorld
 from workers.composition import Stores
 
@@ -39,42 +44,54 @@ async def test_another_case_sends_another_answer(
     assert len(await world.mails("answer")) == 2
 
 
-async def test_a_reset_mail_goes_out_once_per_case(
+async def test_a_notice_goes_to_the_approvers_and_to_no_customer(
+    stores: Stores, case_id: str
+) -> None:
+    mail = SandboxMail(stores.sandbox)
+    intent = notice_of(case_id)
+
+    outcomes = [await mail.send_notice(intent) for _ in range(2)]
+
+    assert outcomes[0] == outcomes[1] == await mail.look_up(intent)
+    [notice] = [n for n in (await show(stores.sandbox))["notices"] if n["case_id"] == case_id]
+    assert notice["customer_id"] is None
+    assert notice["body"] == "One refund waits for you."
+    assert notice["id"] == outcomes[0].receipt
+
+
+async def test_a_mail_that_was_sent_is_found_by_its_key_and_no_other(
     stores: Stores, world: SmallWorld, case_id: str
 ) -> None:
+    mail = SandboxMail(stores.sandbox)
     customer = await world.customer()
-    accounts = SandboxAccounts(stores.sandbox)
-    intent = reset_intent(case_id=case_id, branch="main", customer_id=customer)
+    intent = answer_intent(case_id=case_id, branch="main", customer_id=customer, text="Hello.")
+    assert await mail.look_up(intent) is None
 
-    first = await accounts.send_reset_mail(intent)
-    again = await accounts.send_reset_mail(intent)
+    sent = await mail.send_answer(intent)
 
-    assert first == again
-    assert first.state is EffectState.SUCCEEDED
-    assert len(await world.mails("reset")) == 1
+    assert await mail.look_up(intent) == sent
+    assert await mail.look_up(notice_of(case_id)) is None
 
 
-async def test_a_locked_or_unknown_account_gets_no_reset_mail(
-    stores: Stores, world: SmallWorld, case_id: str
-) -> None:
-    locked = await world.customer(locked=True)
-    accounts = SandboxAccounts(stores.sandbox)
-    refused = Outcome(state=EffectState.REJECTED, code="no_reset_for_this_account")
-
-    for customer in (locked, "cus_nobody"):
-        intent = reset_intent(case_id=case_id, branch="main", customer_id=customer)
-        assert await accounts.send_reset_mail(intent) == refused
-    assert await world.mails("reset") == []
+def notice_of(case_id: str) -> EffectIntent:
+    return EffectIntent(
+        key=notice_key(f"ap_{case_id}", "asked", 1),
+        kind=EffectKind.NOTICE,
+        case_id=case_id,
+        branch="main",
+        customer_id="cus_1",
+        content="One refund waits for you.",
+    )
 
 
 async def test_a_mail_system_that_cannot_be_reached_answers_that_it_is_not_known(
-    case_id: str,
+    unreachable: Pool, case_id: str
 ) -> None:
-    class Broken:
-        async def execute(self, *_: object) -> None:
-            raise TimeoutError
-
-    mail = SandboxMail(Broken())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    mail = SandboxMail(unreachable)
     intent = answer_intent(case_id=case_id, branch="main", customer_id="cus_1", text="Hello.")
 
-    assert await mail.send_answer(intent) == Outcome(state=EffectState.UNKNOWN, code="no_answer")
+    unknown = Outcome(state=EffectState.UNKNOWN, code="no_answer")
+    assert await mail.send_answer(intent) == unknown
+    assert await mail.send_notice(notice_of(case_id)) == unknown
+    with pytest.raises(GatewayUnavailable):
+        await mail.look_up(intent)

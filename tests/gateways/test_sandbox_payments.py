@@ -1,14 +1,17 @@
-"""The provider of the sandbox: the same key refunds once, whatever happens."""
+"""The pretended provider's own ways: what the contract suite, which is for all, leaves open."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cases.billing import RefundOrder
 from cases.effects import EffectIntent, EffectState, Outcome, refund_intent
 from cases.money import Money
-from gateways.sandbox.payments import SandboxPayments
+from gateways.sandbox.payments import PAGE, SandboxPayments
 from tests.conftest import SmallWorld
+from tests.gateways.sandbox_provider import SandboxProvider, open_sandbox
 from tests.samples import usd
 from workers.composition import Stores
 
@@ -16,6 +19,13 @@ from workers.composition import Stores
 @pytest.fixture
 def payments(stores: Stores) -> SandboxPayments:
     return SandboxPayments(stores.sandbox)
+
+
+@pytest.fixture
+async def sandbox(stores: Stores) -> AsyncGenerator[SandboxProvider]:
+    """The harness, for what needs the clock: it is put right again."""
+    async with open_sandbox(stores) as opened:
+        yield opened
 
 
 def refund_of(
@@ -29,25 +39,7 @@ def refund_of(
     )
 
 
-async def test_a_refund_pays_back_and_can_be_looked_up_by_its_key(
-    payments: SandboxPayments, world: SmallWorld
-) -> None:
-    [_, twin] = await world.twins()
-    intent = refund_of(twin)
-    assert await payments.look_up(intent) is None
-
-    paid = await payments.refund(intent)
-
-    assert paid.state is EffectState.SUCCEEDED
-    assert paid.receipt
-    assert paid.receipt.startswith("re_")
-    assert await payments.look_up(intent) == paid
-    [found] = [c for c in await payments.find_charges(world.customer_id) if c.charge_id == twin]
-    assert found.refunded == usd("49.99")
-    assert found.refundable == usd("0.00")
-
-
-async def test_the_same_key_twice_is_one_refund_with_one_receipt(
+async def test_a_key_names_the_charge_and_not_the_case(
     payments: SandboxPayments, world: SmallWorld
 ) -> None:
     [_, twin] = await world.twins()
@@ -55,23 +47,13 @@ async def test_the_same_key_twice_is_one_refund_with_one_receipt(
     first = await payments.refund(refund_of(twin))
     again = await payments.refund(refund_of(twin, case_id="case_2"))
 
+    assert first.receipt
+    assert first.receipt.startswith("re_")
     assert again == first
     assert len(await world.refunds()) == 1
 
 
-async def test_the_same_key_for_another_amount_is_an_error_and_no_refund(
-    payments: SandboxPayments, world: SmallWorld
-) -> None:
-    [_, twin] = await world.twins()
-    await payments.refund(refund_of(twin, usd("20.00")))
-
-    other = await payments.refund(refund_of(twin, usd("10.00")))
-
-    assert other == Outcome(state=EffectState.REJECTED, code="idempotency_error")
-    assert [refund["amount_minor"] for refund in await world.refunds()] == [2000]
-
-
-async def test_eight_at_once_with_the_same_key_are_one_refund(
+async def test_eight_at_once_with_the_same_key_are_all_answered(
     payments: SandboxPayments, world: SmallWorld
 ) -> None:
     [_, twin] = await world.twins()
@@ -81,43 +63,6 @@ async def test_eight_at_once_with_the_same_key_are_one_refund(
     assert {outcome.state for outcome in outcomes} == {EffectState.SUCCEEDED}
     assert len({outcome.receipt for outcome in outcomes}) == 1
     assert len(await world.refunds()) == 1
-
-
-async def test_eight_at_once_with_keys_of_their_own_never_pay_back_more_than_the_charge(
-    payments: SandboxPayments, world: SmallWorld
-) -> None:
-    [_, twin] = await world.twins()
-    intents = [refund_of(twin, usd("20.00"), slot=slot) for slot in range(1, 9)]
-
-    outcomes = await asyncio.gather(*map(payments.refund, intents))
-
-    states = [outcome.state for outcome in outcomes]
-    assert states.count(EffectState.SUCCEEDED) == 2
-    assert states.count(EffectState.REJECTED) == 6
-    assert sum(refund["amount_minor"] for refund in await world.refunds()) == 4000
-
-
-@pytest.mark.parametrize(
-    ("amounts", "code"),
-    [
-        (["50.00"], "amount_too_high"),
-        (["40.00", "10.00"], "amount_too_high"),
-        (["49.99", "0.01"], "charge_already_refunded"),
-        (["49.99", "49.99"], "charge_already_refunded"),
-    ],
-)
-async def test_no_more_is_paid_back_than_was_charged(
-    payments: SandboxPayments, world: SmallWorld, amounts: list[str], code: str
-) -> None:
-    [_, twin] = await world.twins()
-
-    outcomes = [
-        await payments.refund(refund_of(twin, usd(amount), slot=slot))
-        for slot, amount in enumerate(amounts, 1)
-    ]
-
-    assert outcomes[-1] == Outcome(state=EffectState.REJECTED, code=code)
-    assert len(await world.refunds()) == len(amounts) - 1
 
 
 @pytest.mark.parametrize(
@@ -140,64 +85,96 @@ async def test_an_earlier_refund_counts_unless_it_failed(
     assert outcome.code == ("charge_already_refunded" if counts else None)
 
 
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        ("disputed", "charge_disputed"),
-        ("pending", "charge_not_captured"),
-        ("reversed", "charge_not_captured"),
-    ],
-)
-async def test_only_a_captured_charge_is_paid_back(
-    payments: SandboxPayments, world: SmallWorld, status: str, code: str
+async def test_a_forgotten_key_pays_a_part_of_the_charge_twice(sandbox: SandboxProvider) -> None:
+    """Therefore the ledger looks before it sends anything old again."""
+    charge = await sandbox.charge(await sandbox.customer())
+    intent = refund_of(charge, usd("10.00"))
+
+    first = await sandbox.payments.refund(intent)
+    await sandbox.advance(timedelta(hours=24, seconds=1))
+    second, third = [await sandbox.payments.refund(intent) for _ in range(2)]
+
+    paid = [refund.receipt for refund in await sandbox.refunds_of(charge)]
+    assert paid == [first.receipt, second.receipt]
+    assert first.receipt != second.receipt
+    assert third == second
+
+
+async def test_our_refund_that_failed_does_not_hide_that_somebody_else_paid_since(
+    sandbox: SandboxProvider,
 ) -> None:
-    [_, twin] = await world.twins(status=status)
+    charge = await sandbox.charge(await sandbox.customer(), script=["fail_later"])
+    await sandbox.payments.refund(refund_of(charge))
+    await sandbox.advance(timedelta(hours=25))
+    await sandbox.refunded_elsewhere(charge, 4999)
 
-    rejected = Outcome(state=EffectState.REJECTED, code=code)
-    assert await payments.refund(refund_of(twin)) == rejected
-    assert await world.refunds() == []
+    outcome = await sandbox.payments.refund(refund_of(charge))
+
+    assert outcome == Outcome(state=EffectState.REJECTED, code="charge_already_refunded")
 
 
-async def test_a_refund_in_another_currency_is_rejected(
+async def test_a_refusal_is_repeated_to_its_key(
+    payments: SandboxPayments, world: SmallWorld
+) -> None:
+    [_, twin] = await world.twins(script=["disputed"])
+
+    outcomes = [await payments.refund(refund_of(twin)) for _ in range(2)]
+
+    assert [outcome.code for outcome in outcomes] == ["charge_disputed"] * 2
+    assert (await payments.refund(refund_of(twin, slot=2))).state is EffectState.SUCCEEDED
+
+
+async def test_a_request_that_makes_no_sense_is_not_remembered(
     payments: SandboxPayments, world: SmallWorld
 ) -> None:
     [_, twin] = await world.twins()
-    euros = Money.parse("49.99", "EUR")
 
-    outcome = await payments.refund(refund_of(twin, euros))
+    euros = await payments.refund(refund_of(twin, Money.parse("49.99", "EUR")))
 
-    assert outcome == Outcome(state=EffectState.REJECTED, code="currency_differs")
-
-
-async def test_a_charge_that_is_not_there_is_rejected(payments: SandboxPayments) -> None:
-    outcome = await payments.refund(refund_of("ch_nowhere"))
-
-    assert outcome == Outcome(state=EffectState.REJECTED, code="charge_not_found")
+    assert euros.code == "currency_differs"
+    assert (await payments.refund(refund_of(twin))).state is EffectState.SUCCEEDED
 
 
-async def test_a_customer_sees_the_own_charges_only_oldest_first(
+async def test_each_call_takes_one_word_of_the_script_also_one_that_repeats_a_key(
     payments: SandboxPayments, world: SmallWorld
 ) -> None:
-    charges = await world.twins(count=3)
+    [_, twin] = await world.twins(script=["ok", "429", "disputed", "drop", "fail_later"])
 
-    found = await payments.find_charges(world.customer_id)
+    outcomes = [await payments.refund(refund_of(twin, usd("1.00"))) for _ in range(6)]
 
-    assert [charge.charge_id for charge in found] == charges
-    assert await payments.find_charges("cus_nobody") == []
+    codes = [outcome.code for outcome in outcomes]
+    assert codes == [None, "rate_limited", None, "no_answer", None, None]
+    assert {o.state for o in outcomes if not o.code} == {EffectState.SUCCEEDED}
+    assert len(await world.refunds()) == 1
 
 
-async def test_a_provider_that_cannot_be_reached_answers_that_it_is_not_known(
-    world: SmallWorld,
+async def test_the_adapter_gives_up_at_its_deadline(stores: Stores, world: SmallWorld) -> None:
+    [twin] = await world.twins(count=1, script=["hang_before"])
+    hasty = SandboxPayments(stores.sandbox, deadline_s=0.05)
+
+    outcome = await hasty.refund(refund_of(twin))
+
+    assert outcome == Outcome(state=EffectState.UNKNOWN, code="timed_out")
+
+
+async def test_thousands_of_refunds_are_listed_page_by_page_each_once(
+    sandbox: SandboxProvider, stores: Stores
 ) -> None:
-    """It must not raise: only a known refusal may count as one."""
-    [_, twin] = await world.twins()
+    """Many of them were made at the same moment, so that a page ends between equals."""
+    charge = await sandbox.charge(await sandbox.customer(), minor=10_000)
+    moment = datetime(2031, 1, 1, tzinfo=UTC)
+    await stores.sandbox.execute(
+        "INSERT INTO sandbox.refunds (id, charge_id, amount_minor, currency, status, created_at) "
+        "SELECT $1 || n, $1, 1, 'USD', 'succeeded', $2::timestamptz + n / 700 * interval '1 s' "
+        "FROM generate_series(1, $3) n",
+        charge,
+        moment,
+        2 * PAGE + 1,
+    )
 
-    class Broken:
-        def acquire(self) -> None:
-            raise ConnectionResetError
+    found = [refund.receipt async for refund in sandbox.payments.refunds_since(moment)]
+    later = moment + timedelta(seconds=1)
+    rest = [refund.receipt async for refund in sandbox.payments.refunds_since(later)]
 
-    broken = SandboxPayments(Broken())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-
-    outcome = await broken.refund(refund_of(twin))
-
-    assert outcome == Outcome(state=EffectState.UNKNOWN, code="no_answer")
+    assert len(found) == len(set(found)) == 2 * PAGE + 1
+    assert len(rest) == 2 * PAGE + 1 - 699

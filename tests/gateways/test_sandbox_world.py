@@ -169,7 +169,7 @@ async def test_what_is_shown_can_be_written_as_json_and_keeps_the_keys_to_itself
     [first, _] = await world.twins()
     shown = json.loads(json.dumps(await show(stores.sandbox)))
 
-    assert set(shown) == {"charges", "refunds", "mails", "answers"}
+    assert set(shown) == {"charges", "refunds", "mails", "answers", "notices"}
     [charge] = [one for one in shown["charges"] if one["id"] == first]
     assert charge["amount_minor"] == 4999
     assert charge["created_at"].endswith("+00:00")

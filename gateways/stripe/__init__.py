@@ -1,0 +1,1 @@
+"""Refunds through Stripe, on its official SDK: needs the extra `casekeeper[stripe]`."""
