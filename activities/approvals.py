@@ -9,8 +9,12 @@ from activities.errors import temporal_failures
 from activities.record import CaseRecord, reported
 from activities.steps import CaseRef, StepReport
 from cases.approvals import ApprovalSection, ApprovalState
-from cases.ports import Approvals
+from cases.effects import Compensation
+from cases.messages import ApprovalNotice
+from cases.ports import Approvals, Journal, Tasks
 from cases.records import Record
+from cases.tasks import TaskKind
+from cases.text import shorten
 
 
 class ApprovalTask(Record):
@@ -22,16 +26,41 @@ class ApprovalTask(Record):
     end: ApprovalState = ApprovalState.EXPIRED
 
 
+class StrayNotice(Record):
+    """A signal that fits no request that waits: early, late, repeated or forged."""
+
+    ref: CaseRef
+    notice: ApprovalNotice
+
+
+class FailedCompensation(Record):
+    """What could not be undone, and why."""
+
+    ref: CaseRef
+    compensation: str
+    problem: str
+
+
 class ApprovalActivities:
     """Read a decision, end a request, remind of it; run as local activities."""
 
-    def __init__(self, record: CaseRecord, approvals: Approvals) -> None:
+    def __init__(
+        self, record: CaseRecord, approvals: Approvals, journal: Journal, tasks: Tasks
+    ) -> None:
         self._record = record
         self._approvals = approvals
+        self._journal = journal
+        self._tasks = tasks
 
     def all(self) -> Sequence[Callable[..., Any]]:
         """What a worker registers."""
-        return [self.read_decision, self.close_approval, self.remind_approvers]
+        return [
+            self.read_decision,
+            self.close_approval,
+            self.remind_approvers,
+            self.note_stray,
+            self.hand_over,
+        ]
 
     @activity.defn
     async def read_decision(self, task: ApprovalTask) -> StepReport:
@@ -48,6 +77,10 @@ class ApprovalActivities:
             asked = (task.approval_id,) if task.approval_id else dossier.state.pending_approvals
             for approval_id in asked:
                 await self._approvals.close(dossier.state, approval_id, task.end)
+            if task.end is ApprovalState.VOID:
+                await self._tasks.end_compensation(
+                    task.ref.case_id, task.ref.branch, Compensation.WITHDRAW_REQUEST, ""
+                )
             dossier = await self._record.load_dossier(task.ref, limit_days=1)
             await self._record.renew(dossier.state)
             return reported(dossier.state, {ApprovalSection.name: "approval"})
@@ -57,3 +90,26 @@ class ApprovalActivities:
         """Note on record that the request still waits; once."""
         async with temporal_failures():
             return await self._approvals.remind(task.approval_id)
+
+    @activity.defn
+    async def note_stray(self, task: StrayNotice) -> None:
+        """Note on record that a signal came that does nothing."""
+        async with temporal_failures():
+            said = f"{shorten(task.notice.approval_id, 40)} {shorten(task.notice.verdict, 20)}"
+            await self._journal.note(
+                task.ref.case_id, task.ref.branch, "signal", "decision_ignored", said.strip()
+            )
+
+    @activity.defn
+    async def hand_over(self, task: FailedCompensation) -> None:
+        """Make a person's task of what could not be undone."""
+        async with temporal_failures():
+            case = (task.ref.case_id, task.ref.branch)
+            problem = shorten(task.problem, 200)
+            if not await self._tasks.end_compensation(*case, task.compensation, problem):
+                await self._tasks.open(
+                    TaskKind.COMPENSATION_FAILED,
+                    f"{'/'.join(case)}/{task.compensation}",
+                    problem,
+                    case=case,
+                )

@@ -20,6 +20,7 @@ class OpenTask(Record):
 
     ref: CaseRef
     text: str
+    opened_by: str = ""
 
 
 class MessageTask(Record):
@@ -48,7 +49,9 @@ class CaseActivities:
             check_identifier(task.ref.customer_id, "customer_id")
             text = clean_text(task.text)
             message = Message(message_id="request", text=text, received_at=datetime.now(UTC))
-            await self._record.open(task.ref, message)
+            if task.opened_by:
+                check_identifier(task.opened_by, "opened_by")
+            await self._record.open(task.ref, message, opened_by=task.opened_by)
 
     @activity.defn
     async def record_message(self, task: MessageTask) -> StepReport:

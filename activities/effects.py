@@ -1,53 +1,30 @@
-"""The activities that change the world: each claims, performs and settles one effect.
+"""What the customer and their account are told: reset mail, its revocation, unlock, answer."""
 
-This is the one place from which money moves.
-"""
-
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.errors import heartbeating, temporal_failures
-from activities.record import CaseRecord
-from activities.steps import CaseRef, StepReport
+from activities.ledger import EffectReport, LedgeredEffects
+from activities.steps import CaseRef
 from cases.accounts import AccountSection
-from cases.billing import RefundOrder
 from cases.effects import (
+    Compensation,
     EffectIntent,
     EffectState,
     Outcome,
-    RefundItem,
-    RefundSection,
     ResolutionSection,
     answer_intent,
-    refund_intent,
     reset_intent,
+    revoke_intent,
+    unlock_intent,
 )
-from cases.policy import RefundPolicy
-from cases.ports import Accounts, EffectLedger, Mail, Payments
+from cases.ports import Accounts, Mail, Tasks
 from cases.records import Record
 from cases.state import CaseStatus, StepUpdate
 
-LookUp = Callable[[EffectIntent], Awaitable[Outcome | None]]
-Perform = Callable[[EffectIntent], Awaitable[Outcome]]
-
-
-class RefundTask(Record):
-    """Refund one order: with an approval id as a person approved it, else within the limit."""
-
-    ref: CaseRef
-    order: RefundOrder
-    #: The refunds of this case that were settled before, and the version that section has.
-    so_far: RefundSection | None = None
-    expected_version: int = 0
-    approval_id: str | None = None
-    approval_digest: str | None = None
-
-    @property
-    def step(self) -> str:
-        return f"refund:{self.order.anchor_charge}:{self.order.slot}"
+_GAVE_UP = Outcome(state=EffectState.UNKNOWN, code="gave_up")
 
 
 class ResetTask(Record):
@@ -59,6 +36,15 @@ class ResetTask(Record):
     step: str = "reset_mail"
 
 
+class RevokeTask(Record):
+    """Take the reset mail's link back."""
+
+    ref: CaseRef
+    account: AccountSection
+    expected_version: int = 0
+    step: str = "reset_revoked"
+
+
 class AnswerTask(Record):
     """Send the answer and close the case as it says."""
 
@@ -68,72 +54,80 @@ class AnswerTask(Record):
     step: str = "answer"
 
 
-class EffectReport(Record):
-    """What became of an effect; without a report nothing was written to the case."""
-
-    outcome: Outcome
-    report: StepReport | None = None
-
-
 class EffectActivities:
-    """Refund, reset mail and answer."""
+    """Reset mail, revocation, unlock and answer."""
 
-    def __init__(  # the four outside systems that an effect can touch, and what governs them
-        self,
-        record: CaseRecord,
-        ledger: EffectLedger,
-        *,
-        payments: Payments,
-        accounts: Accounts,
-        mail: Mail,
-        policy: RefundPolicy,
+    def __init__(
+        self, effects: LedgeredEffects, accounts: Accounts, mail: Mail, tasks: Tasks
     ) -> None:
-        self._record = record
-        self._ledger = ledger
-        self._payments = payments
+        self._effects = effects
         self._accounts = accounts
         self._mail = mail
-        self._policy = policy
+        self._tasks = tasks
 
-    @activity.defn
-    async def issue_refund(self, task: RefundTask) -> EffectReport:
-        """Pay one duplicate back, exactly once, under its business key."""
-        intent = self._refund_intent(task)
-        async with temporal_failures(), heartbeating():
-            intent, outcome = await self._once(
-                intent, self._payments.refund, self._payments.look_up
-            )
-            if outcome.code == "not_approved":
-                return EffectReport(outcome=outcome)
-            return await self._settle_refund(task, intent, outcome)
+    def all(self) -> Sequence[Callable[..., Any]]:
+        """What a worker registers."""
+        return [
+            self.send_reset_mail,
+            self.give_up_reset_mail,
+            self.revoke_reset,
+            self.unlock_account,
+            self.send_answer,
+            self.give_up_answer,
+        ]
 
     @activity.defn
     async def send_reset_mail(self, task: ResetTask) -> EffectReport:
-        """Send one reset mail."""
+        """Send one reset mail; how it is taken back is on record before."""
         async with temporal_failures(), heartbeating():
-            intent, outcome = await self._once(
-                _reset_intent(task.ref), self._accounts.send_reset_mail
+            intent, outcome = await self._effects.once(
+                _reset_intent(task.ref), self._accounts.send_reset_mail, self._accounts.look_up
             )
-            return await self._settle_reset(task, intent, outcome)
-
-    @activity.defn
-    async def send_answer(self, task: AnswerTask) -> EffectReport:
-        """Send the one answer; with it the case is closed."""
-        async with temporal_failures(), heartbeating():
-            intent, outcome = await self._once(_answer_intent(task), self._mail.send_answer)
-            return await self._settle_answer(task, intent, outcome)
-
-    @activity.defn
-    async def give_up_refund(self, task: RefundTask) -> EffectReport:
-        """Nothing told whether the refund was made: say so on record, for a person to find out."""
-        async with temporal_failures():
-            return await self._settle_refund(task, self._refund_intent(task), _GAVE_UP)
+            return await self._settle_account(task, intent, outcome, _sent(task, outcome))
 
     @activity.defn
     async def give_up_reset_mail(self, task: ResetTask) -> EffectReport:
         """Nothing told whether the reset mail was sent."""
         async with temporal_failures():
-            return await self._settle_reset(task, _reset_intent(task.ref), _GAVE_UP)
+            intent = _reset_intent(task.ref)
+            return await self._settle_account(task, intent, _GAVE_UP, _sent(task, _GAVE_UP))
+
+    @activity.defn
+    async def revoke_reset(self, task: RevokeTask) -> EffectReport:
+        """Make the reset mail's link useless: the compensation of a mail that may have gone out."""
+        ref = task.ref
+        async with temporal_failures(), heartbeating():
+            intent, outcome = await self._effects.once(
+                revoke_intent(case_id=ref.case_id, branch=ref.branch, customer_id=ref.customer_id),
+                self._accounts.revoke_reset,
+                self._accounts.look_up,
+            )
+            report = await self._settle_account(task, intent, outcome, _revoked(task, outcome))
+            problem = "" if outcome.state is EffectState.SUCCEEDED else str(outcome.code)
+            await self._tasks.end_compensation(
+                ref.case_id, ref.branch, Compensation.REVOKE_RESET, problem
+            )
+            return report
+
+    @activity.defn
+    async def unlock_account(self, ref: CaseRef) -> EffectReport:
+        """Unlock the customer's account, as a person decided."""
+        async with temporal_failures(), heartbeating():
+            intent, outcome = await self._effects.once(
+                unlock_intent(case_id=ref.case_id, branch=ref.branch, customer_id=ref.customer_id),
+                self._accounts.unlock,
+                self._accounts.look_up,
+            )
+            return await self._effects.settle_alone(intent, outcome)
+
+    @activity.defn
+    async def send_answer(self, task: AnswerTask) -> EffectReport:
+        """Send the one answer; with it the case is closed."""
+        async with temporal_failures(), heartbeating():
+            intent, outcome = await self._effects.once(
+                _answer_intent(task), self._mail.send_answer, self._mail.look_up
+            )
+            return await self._settle_answer(task, intent, outcome)
 
     @activity.defn
     async def give_up_answer(self, task: AnswerTask) -> EffectReport:
@@ -141,94 +135,21 @@ class EffectActivities:
         async with temporal_failures():
             return await self._settle_answer(task, _answer_intent(task), _GAVE_UP)
 
-    def all(self) -> Sequence[Callable[..., Any]]:
-        """What a worker registers."""
-        return [
-            self.issue_refund,
-            self.send_reset_mail,
-            self.send_answer,
-            self.give_up_refund,
-            self.give_up_reset_mail,
-            self.give_up_answer,
-        ]
-
-    def _refund_intent(self, task: RefundTask) -> EffectIntent:
-        intent = refund_intent(
-            task.order,
-            case_id=task.ref.case_id,
-            branch=task.ref.branch,
-            customer_id=task.ref.customer_id,
-            provider_account=self._payments.account,
-        )
-        limit = self._policy.limit(task.order.amount.currency)
-        return intent.model_copy(
-            update={
-                "approval_id": task.approval_id,
-                "approval_digest": task.approval_digest,
-                "limit_minor": limit.amount_minor if limit else None,
-                "limit_days": self._policy.limit_days,
-            }
-        )
-
-    async def _once(
-        self, intent: EffectIntent, perform: Perform, look_up: LookUp | None = None
-    ) -> tuple[EffectIntent, Outcome]:
-        """Claim, then perform what was claimed, unless it was done or must not be.
-
-        Raises a retryable failure for an unknown outcome: Temporal calls again, and the next
-        attempt looks before it sends.
-        """
-        intent, claim = await self._ledger.claim(intent)
-        if claim.outcome.settled:
-            return intent, claim.outcome
-        if claim.earlier_attempts and look_up:
-            found = await look_up(intent)
-            if found:
-                return intent, found
-        outcome = await perform(intent)
-        if outcome.state is EffectState.UNKNOWN:
-            raise ApplicationError(
-                f"The outcome of {intent.kind} is unknown: {outcome.code}.", type="OutcomeUnknown"
-            )
-        return intent, outcome
-
-    async def _settle_refund(
-        self, task: RefundTask, intent: EffectIntent, outcome: Outcome
+    async def _settle_account(
+        self,
+        task: ResetTask | RevokeTask,
+        intent: EffectIntent,
+        outcome: Outcome,
+        section: AccountSection,
     ) -> EffectReport:
-        order = task.order
-        item = RefundItem(
-            charge_id=order.charge_id,
-            amount=order.amount,
-            state=outcome.state,
-            receipt=outcome.receipt,
-            code=outcome.code,
-        )
-        before = task.so_far.items if task.so_far else ()
-        section = RefundSection.of((*before, item))
         update = StepUpdate(
             step=task.step,
             owner=section.owner,
             sections={section.name: section},
-            reason=f"{order.amount} of {order.charge_id}: {outcome.state}",
+            reason=f"{intent.kind}: {outcome.state}",
         )
         expected = {section.name: task.expected_version}
-        return await self._settle(task.ref, intent, outcome, update, expected)
-
-    async def _settle_reset(
-        self, task: ResetTask, intent: EffectIntent, outcome: Outcome
-    ) -> EffectReport:
-        sent = outcome.state is EffectState.SUCCEEDED
-        section = task.account.model_copy(
-            update={"reset_sent": sent, "status": "reset_sent" if sent else "reset_not_sent"}
-        )
-        update = StepUpdate(
-            step=task.step,
-            owner=section.owner,
-            sections={section.name: section},
-            reason=f"reset mail: {outcome.state}",
-        )
-        expected = {section.name: task.expected_version}
-        return await self._settle(task.ref, intent, outcome, update, expected)
+        return await self._effects.settle(task.ref, intent, outcome, update, expected)
 
     async def _settle_answer(
         self, task: AnswerTask, intent: EffectIntent, outcome: Outcome
@@ -246,26 +167,24 @@ class EffectActivities:
             reason=f"answer: {outcome.state}; closed as {closes_as}",
         )
         expected = {section.name: task.expected_version}
-        return await self._settle(task.ref, intent, outcome, update, expected)
-
-    async def _settle(
-        self,
-        ref: CaseRef,
-        intent: EffectIntent,
-        outcome: Outcome,
-        update: StepUpdate,
-        expected: dict[str, int],
-    ) -> EffectReport:
-        committed = await self._ledger.settle(intent, outcome, update, expected)
-        report = await self._record.project(ref.case_id, ref.branch, [update], committed)
-        return EffectReport(outcome=outcome, report=report)
+        return await self._effects.settle(task.ref, intent, outcome, update, expected)
 
 
-_GAVE_UP = Outcome(state=EffectState.UNKNOWN, code="gave_up")
+def _sent(task: ResetTask, outcome: Outcome) -> AccountSection:
+    sent = outcome.state is EffectState.SUCCEEDED
+    status = "reset_sent" if sent else "reset_not_sent"
+    return task.account.model_copy(update={"reset_sent": sent, "status": status})
+
+
+def _revoked(task: RevokeTask, outcome: Outcome) -> AccountSection:
+    if outcome.state is not EffectState.SUCCEEDED:
+        return task.account
+    return task.account.model_copy(update={"reset_sent": False, "status": "reset_revoked"})
 
 
 def _reset_intent(ref: CaseRef) -> EffectIntent:
-    return reset_intent(case_id=ref.case_id, branch=ref.branch, customer_id=ref.customer_id)
+    intent = reset_intent(case_id=ref.case_id, branch=ref.branch, customer_id=ref.customer_id)
+    return intent.model_copy(update={"compensation": Compensation.REVOKE_RESET})
 
 
 def _answer_intent(task: AnswerTask) -> EffectIntent:

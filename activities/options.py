@@ -15,9 +15,11 @@ NEVER_RETRIED = (
     "CaseNotFound",
     "ApprovalNotFound",
     "CheckpointNotFound",
+    "TaskNotFound",
     "CaseAlreadyExists",
     "CaseClosed",
     "AlreadyDecided",
+    "TaskFinished",
     "StaleRequest",
     "Forbidden",
     "ForeignWrite",
@@ -112,5 +114,19 @@ RECORD = Limits(
 COMPENSATION = Limits(
     attempt=timedelta(seconds=10),
     altogether=timedelta(days=7),
+    longest_wait=timedelta(seconds=60),
+)
+#: The delivery of the outbox lasts as long as its run; wherever it stops, another worker goes on.
+DELIVERY = Limits(
+    attempt=timedelta(minutes=65),
+    altogether=timedelta(days=30),
+    heartbeat=timedelta(seconds=10),
+    longest_wait=timedelta(seconds=10),
+)
+#: A part of the reconciliation goes through all that there is, and begins anew where it stopped.
+RECONCILIATION = Limits(
+    attempt=timedelta(minutes=30),
+    altogether=timedelta(hours=2),
+    heartbeat=timedelta(seconds=20),
     longest_wait=timedelta(seconds=60),
 )

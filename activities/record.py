@@ -16,9 +16,11 @@ class CaseRecord:
         self._store = store
         self._hot = hot
 
-    async def open(self, ref: CaseRef, request: Message) -> Committed:
+    async def open(self, ref: CaseRef, request: Message, *, opened_by: str = "") -> Committed:
         """Put the case on record and make its hot copy."""
-        committed = await self._store.open(ref.case_id, ref.branch, ref.customer_id, request)
+        committed = await self._store.open(
+            ref.case_id, ref.branch, ref.customer_id, request, opened_by=opened_by
+        )
         if not committed.repeated:
             state = CaseState(case_id=ref.case_id, customer_id=ref.customer_id, branch=ref.branch)
             await self._hot.write(state.after(opening_step(request), committed.version))

@@ -19,7 +19,8 @@ MAX_ANSWER = 4000
 _AMOUNT_OR_DAY = re.compile(
     r"(?<![\w.,-])(?:[0-9]+(?:\.[0-9]+)? [A-Z]{3}|[0-9]{4}-[0-9]{2}-[0-9]{2})(?![\w-])"
 )
-_DIGIT = re.compile(r"\d")
+#: Anything that a mail program may make a link or an image of.
+_LINK = re.compile(r"//|www\.|\]\(|<[a-z/!]", re.IGNORECASE)
 
 
 class AnswerFacts(Record):
@@ -62,7 +63,7 @@ def _must_reveal_nothing(state: CaseState) -> bool:
     account = state.get(AccountSection)
     looked = (account, state.get(BillingSection))
     unknown = any(section and not section.customer_known for section in looked)
-    return unknown or (account is not None and account.locked)
+    return unknown or any(section and section.locked for section in looked)
 
 
 def closing_status(state: CaseState) -> CaseStatus:
@@ -153,10 +154,11 @@ def amounts_match(text: str, facts: AnswerFacts) -> bool:
     known = {*map(str, amounts), *days}
     said = set(_AMOUNT_OR_DAY.findall(text))
     paid = {str(money) for money in (*facts.refunded, *facts.refund_requested)}
-    return paid <= said <= known and not _DIGIT.search(_AMOUNT_OR_DAY.sub("", text))
+    rest = _AMOUNT_OR_DAY.sub("", text)
+    return paid <= said <= known and not any(sign.isnumeric() for sign in rest)
 
 
 def checked(text: str, facts: AnswerFacts) -> str:
-    """The text if it may go out, else the template."""
-    fits = text.strip() and len(text) <= MAX_ANSWER and amounts_match(text, facts)
-    return text if fits else template(facts)
+    """The text if it may go out, else the template: no number that is not on record, no link."""
+    fits = text.strip() and len(text) <= MAX_ANSWER and not _LINK.search(text)
+    return text if fits and amounts_match(text, facts) else template(facts)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from cases.billing import RefundOrder
+from cases.errors import StaleRequest
 from cases.money import Money
 from cases.records import Record, digest_of
 from cases.schema import Upgrade
@@ -44,6 +45,8 @@ class ApprovalRequest(Record):
     orders: tuple[RefundOrder, ...]
     policy_version: int
     rule: str
+    #: How many different people must approve.
+    needed: int = 1
 
 
 def request_approval(
@@ -54,6 +57,7 @@ def request_approval(
     orders: tuple[RefundOrder, ...],
     policy: tuple[int, str],
     evidence: str,
+    needed: int = 1,
 ) -> ApprovalRequest:
     """The request for a refund; the same facts give the same request, other facts another.
 
@@ -69,6 +73,8 @@ def request_approval(
         "policy": version,
         "evidence": evidence,
     }
+    if needed > 1:
+        shown["needed"] = needed
     digest = digest_of(shown)
     return ApprovalRequest(
         approval_id=f"apr_{digest[:24]}",
@@ -77,6 +83,7 @@ def request_approval(
         orders=orders,
         policy_version=version,
         rule=rule,
+        needed=needed,
     )
 
 
@@ -93,10 +100,32 @@ class Approval(Record):
     state: ApprovalState
     requested_at: datetime
     expires_at: datetime
+    #: How many different people must approve, and who has done so and still may.
+    needed: int = 1
+    approved_by: tuple[str, ...] = ()
+    #: How often it has waited: what was voided can be asked again, and earlier approvals are gone.
+    asked: int = 1
     decided_by: str | None = None
     decided_at: datetime | None = None
     note: str = ""
     consumed_by: tuple[str, ...] = ()
+
+    def after(self, verdict: Verdict, name: str) -> tuple[ApprovalState, tuple[str, ...]]:
+        """Where it stands once that person has said so too, and by whom it came there."""
+        if verdict is Verdict.DENIED:
+            return ApprovalState.DENIED, (name,)
+        approved_by = tuple(dict.fromkeys([*self.approved_by, name]))
+        enough = len(approved_by) >= self.needed
+        return ApprovalState.APPROVED if enough else ApprovalState.PENDING, approved_by
+
+
+class VoidRequest(StaleRequest):
+    """The facts changed since it was made, or the case was cancelled."""
+
+    def __init__(self, case_id: str) -> None:
+        Exception.__init__(
+            self, f"That approval request of case {case_id} is void: what it asked is out of date."
+        )
 
 
 def _several_may_decide(body: dict[str, Any]) -> dict[str, Any]:
@@ -116,5 +145,6 @@ class ApprovalSection(Section):
     state: ApprovalState
     amount: Money
     digest: str
+    #: Who decided; while it still waits, who of several has approved so far.
     decided_by: tuple[str, ...] = ()
     note: str = ""

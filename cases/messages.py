@@ -53,6 +53,8 @@ class CaseRequest(_Tolerant):
     case_id: Text = ""
     customer_id: Text = ""
     branch: Text = MAIN
+    #: Who asks on the customer's behalf: the one person who may not approve it.
+    opened_by: Text = ""
 
 
 class CustomerMessage(_Tolerant):

@@ -4,9 +4,9 @@ The numbers are data (`refund_policy.toml`); every decision records the version 
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field, ValidationError
 
@@ -32,6 +32,8 @@ class RefundPolicy(Record):
     #: How far back automatic refunds of a customer count towards the limit.
     limit_days: Annotated[int, Field(ge=1)]
     limits: dict[str, int]
+    #: Above these, two different people must approve; a table for the same currencies, or none.
+    second_limits: dict[str, int] = Field(default_factory=dict[str, int])
 
     @classmethod
     def from_toml(cls, text: str) -> "RefundPolicy":
@@ -43,13 +45,15 @@ class RefundPolicy(Record):
             data = tomllib.loads(text)
         except (ValueError, RecursionError) as error:  # a TOMLDecodeError, or too big to read
             raise InvalidInput("policy", f"is not TOML: {error}") from error
-        table = data.get("limits")
-        limits = cast("dict[str, object]", table) if isinstance(table, dict) else {}
+        limits = _limits(data, "limits")
         if not limits:
             raise InvalidInput("limits", 'needs a table such as USD = "500.00"')
-        minor = {code: _limit_in_minor(code, value) for code, value in limits.items()}
+        second = _limits(data, "second_limits")
+        for code in limits if second else ():
+            if second.get(code, -1) < limits[code]:
+                raise InvalidInput(f"second_limits.{code}", "must be there and not below the limit")
         try:
-            return cls.model_validate({**data, "limits": minor})
+            return cls.model_validate({**data, "limits": limits, "second_limits": second})
         except ValidationError as error:
             first = error.errors()[0]
             raise InvalidInput(".".join(map(str, first["loc"])), first["msg"]) from error
@@ -59,18 +63,31 @@ class RefundPolicy(Record):
         minor = self.limits.get(currency)
         return None if minor is None else Money(amount_minor=minor, currency=currency)
 
+    def approvers_needed(self, amount: Money) -> int:
+        """How many different people must approve that sum, if anyone must."""
+        second = self.second_limits.get(amount.currency)
+        return 1 if second is None or amount.amount_minor <= second else 2
 
-def _limit_in_minor(code: str, value: object) -> int:
+
+def _limits(data: dict[str, Any], name: str) -> dict[str, int]:
+    table = data.get(name)
+    if table is not None and not isinstance(table, dict):
+        raise InvalidInput(name, 'needs a table such as USD = "500.00"')
+    limits = cast("dict[str, object]", table or {})
+    return {code: _limit_in_minor(f"{name}.{code}", code, value) for code, value in limits.items()}
+
+
+def _limit_in_minor(field: str, code: str, value: object) -> int:
     if not isinstance(value, str):
-        raise InvalidInput(f"limits.{code}", f'{value!r} is not a decimal string such as "500.00"')
+        raise InvalidInput(field, f'{value!r} is not a decimal string such as "500.00"')
     try:
         limit = Money.parse(value, code)
     except InvalidInput as error:
-        raise InvalidInput(f"limits.{code}", str(error)) from error
+        raise InvalidInput(field, str(error)) from error
     if code != limit.currency:
-        raise InvalidInput(f"limits.{code}", f"is written {limit.currency}")
+        raise InvalidInput(field, f"is written {limit.currency}")
     if limit.amount_minor < 0:
-        raise InvalidInput(f"limits.{code}", f"{value!r} is below zero")
+        raise InvalidInput(field, f"{value!r} is below zero")
     return limit.amount_minor
 
 
@@ -100,7 +117,26 @@ class Facts:
     account: AccountSection | None
     #: What the customer got without a person within the policy's days, by currency.
     refunded_lately: dict[str, int]
+    #: By anchor charge and slot: how many refunds of it were tried and came to nothing.
+    came_to_nothing: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 
+    def orders(self) -> tuple[RefundOrder, ...]:
+        """What billing found refundable, each with the number of its attempt."""
+        return tuple(
+            order.model_copy(update={"attempt": self._attempts(order) + 1})
+            for order in (self.billing.orders if self.billing else ())
+        )
+
+    def tried_before(self) -> bool:
+        """Whether any of it was tried before and came to nothing."""
+        return any(self._attempts(order) for order in (self.billing.orders if self.billing else ()))
+
+    def _attempts(self, order: RefundOrder) -> int:
+        return self.came_to_nothing.get((order.anchor_charge, order.slot), 0)
+
+
+#: What a person may approve; every other decision for a person is to take the case over.
+_APPROVABLE = ("above_limit", "failed_before")
 
 #: Reasons for which a duplicate in the records is what the customer means.
 _MAY_MEAN_A_DUPLICATE = (Reason.DUPLICATE, Reason.UNSPECIFIED, Reason.REFUND_STATUS)
@@ -110,16 +146,15 @@ def decide(facts: Facts, policy: RefundPolicy) -> PolicySection:
     """Apply the rules in their order; the first that fits decides."""
     ruling = _about_people(facts) or _about_findings(facts) or _about_money(facts, policy)
     decision, rule, reason = ruling
-    proposes = rule in ("proven_duplicate", "above_limit")
-    billing = facts.billing
+    proposes = rule in ("proven_duplicate", *_APPROVABLE)
     return PolicySection(
         decision=decision,
         rule=rule,
         reason=reason,
         policy_version=policy.version,
-        amount=billing.refundable if billing and proposes else None,
-        orders=billing.orders if billing and proposes else (),
-        approval_required=rule == "above_limit",
+        amount=facts.billing.refundable if facts.billing and proposes else None,
+        orders=facts.orders() if proposes else (),
+        approval_required=rule in _APPROVABLE,
     )
 
 
@@ -131,7 +166,7 @@ def _about_people(facts: Facts) -> Ruling | None:
     for section in (facts.billing, facts.account):
         if section and not section.customer_known:
             return _human("unknown_customer", "The customer is not on record.")
-    if facts.account and facts.account.locked:
+    if any(section and section.locked for section in (facts.billing, facts.account)):
         return _human("account_locked", "The account is locked.")
     if facts.understanding.failed:
         return _human("not_understood", "The request could not be understood.")
@@ -167,13 +202,18 @@ def _without_billing(facts: Facts) -> Ruling:
 
 
 def _about_money(facts: Facts, policy: RefundPolicy) -> Ruling:
-    """A proven duplicate: paid at once up to the limit, by a person's approval above it."""
+    """A proven duplicate: paid at once up to the limit, by a person's approval above it.
+
+    Also where a refund of it failed before: the same money is tried again by a person only.
+    """
     refund = facts.billing.refundable if facts.billing else None
     if refund is None:
         return _human("doubtful", "The refundable amount is not known.")
     limit = policy.limit(refund.currency)
     if limit is None:
         return _human("currency_not_covered", f"The policy has no limit in {refund.currency}.")
+    if facts.tried_before():
+        return _human("failed_before", "An earlier refund of this came to nothing.")
     lately = Money(
         amount_minor=facts.refunded_lately.get(refund.currency, 0), currency=refund.currency
     )

@@ -1,6 +1,6 @@
 """A case as people and programs look at it: what `show --json` answers, and its picture as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import ROUNDED
@@ -9,8 +9,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from cases.approvals import ApprovalSection
-from cases.effects import RefundSection, ResolutionSection
+from cases.approvals import ApprovalSection, ApprovalState
+from cases.effects import EffectState, RefundSection, ResolutionSection
 from cases.ids import check_identifier, parse_checkpoint_id, workflow_id
 from cases.policy import PolicySection
 from cases.sections import Section
@@ -34,8 +34,10 @@ async def view_case(
     if checkpoint is not None:
         branch, at = checkpoint_place(checkpoint)
     state = await session.stores.cases.load(case_id, branch, at=at)
+    effects = await session.stores.ledger.of_case(case_id, branch)
     run_id = await session.run_id(case_id, branch)
     return as_json(state) | {
+        "effects": [effect.model_dump(mode="json") for effect in effects],
         "workflow_id": workflow_id(case_id, branch),
         "run_id": run_id,
         "web_url": session.link(case_id, branch, run_id),
@@ -88,8 +90,12 @@ def print_case(view: Mapping[str, Any], *, as_of: str | None = None) -> None:
     for message in view["messages"]:
         said = Text(f"“{visible(message['text'])}”", style="italic")
         out.print(Padding(said, (1, 2, 0, 2)))
-    out.print(Padding(_findings(_state_of(view)), (1, 2)))
+    state = _state_of(view)
+    out.print(Padding(_findings(state), (1, 2)))
     print_answer(view)
+    if as_of is None:
+        for line in _since_then(state, view.get("effects", ())):
+            out.print(line, style="yellow", markup=False)
     if view["status"] == "awaiting_approval" and as_of is None:
         decide = f"`casekeeper approve {view['case_id']}` or `casekeeper deny {view['case_id']}`"
         out.print(f"Waits for a person: {decide}.", style="yellow", markup=False)
@@ -133,6 +139,21 @@ def _findings(state: CaseState) -> Table:
     return table or Table.grid()
 
 
+def _since_then(state: CaseState, effects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What became of a refund after the case had its last word about it."""
+    refund = state.get(RefundSection)
+    then = {item.charge_id: item for item in refund.items} if refund else {}
+    return [
+        f"Since then the refund of {item.amount} of {item.charge_id} has {effect['state']}."
+        for effect in effects
+        if (item := then.get(effect["charge_id"])) and effect["state"] in _LATER - {item.state}
+    ]
+
+
+#: How a refund that was pending or unknown can end.
+_LATER = {EffectState.SUCCEEDED, EffectState.FAILED}
+
+
 def _more(section: Section) -> str:
     """What people want to know beside the line that the timeline has."""
     match section:
@@ -140,7 +161,8 @@ def _more(section: Section) -> str:
             return f"\n{reason}"
         case ApprovalSection(decided_by=(_, *_) as names):
             note = f": {visible(section.note)}" if section.note else ""
-            return f" by {' and '.join(names)}{note}"
+            by = "approved so far by" if section.state is ApprovalState.PENDING else "by"
+            return f"{',' * (by != 'by')} {by} {' and '.join(names)}{note}"
         case RefundSection(receipt=str(receipt)):
             return f", receipt {receipt}"
         case _:

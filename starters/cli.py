@@ -15,6 +15,7 @@ from cases.errors import InvalidInput
 from runtime.settings import read_settings
 from starters.approvals import approvals
 from starters.approve import approve, deny
+from starters.approvers import approvers
 from starters.audit import audit
 from starters.cancel import cancel
 from starters.demo import demo
@@ -22,11 +23,15 @@ from starters.diff import diff
 from starters.doctor import doctor
 from starters.history import history
 from starters.migrate import migrate
+from starters.reconcile import reconcile
+from starters.reopen import reopen
+from starters.resolve import resolve
 from starters.sandbox import sandbox
 from starters.say import say
 from starters.show import show
 from starters.start import start
 from starters.terminal import EXPECTED, exit_code, fail, sentence
+from starters.unlock import unlock
 from starters.up import up
 from starters.worker import worker
 
@@ -42,15 +47,16 @@ app = typer.Typer(
 
 _GROUPS = {
     "Try it": (demo, up),
-    "Cases": (start, say, cancel),
-    "Decide": (approvals, approve, deny),
+    "Cases": (start, say, cancel, reopen),
+    "Decide": (approvals, approve, deny, resolve, unlock),
     "Look": (show, history, diff, audit),
-    "Run it": (worker, migrate, doctor),
+    "Run it": (worker, reconcile, migrate, doctor),
 }
 
 for group, commands in _GROUPS.items():
     for command in commands:
         app.command(rich_help_panel=group)(command)
+app.add_typer(approvers, name="approvers", rich_help_panel="Decide")
 app.add_typer(sandbox, name="sandbox", rich_help_panel="Try it")
 
 

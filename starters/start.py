@@ -43,21 +43,29 @@ class NewCase(Record):
     case_id: str
     customer_id: str
     text: str
+    #: Who asks for the customer, and so may not approve; empty for the customer themselves.
+    opened_by: str = ""
 
     @classmethod
-    def check(cls, customer_id: object, text: object, case_id: object = None) -> "NewCase":
+    def check(
+        cls, customer_id: object, text: object, case_id: object = None, opened_by: object = None
+    ) -> "NewCase":
         """Raises InvalidInput that names the field."""
         for field, value in (("customer_id", customer_id), ("text", text)):
             if not isinstance(value, str):
                 raise InvalidInput(field, "is missing" if value is None else "is not a text")
         if case_id is None:
             case_id = f"case_{secrets.token_hex(6)}"
-        if not isinstance(case_id, str):
-            raise InvalidInput("case_id", "is not a text")
+        for field, value in (("case_id", case_id), ("opened_by", opened_by)):
+            if value is not None and not isinstance(value, str):
+                raise InvalidInput(field, "is not a text")
         return cls(
-            case_id=check_identifier(case_id, "case_id"),
+            case_id=check_identifier(cast("str", case_id), "case_id"),
             customer_id=check_identifier(cast("str", customer_id), "customer_id"),
             text=clean_text(cast("str", text)),
+            opened_by=""
+            if opened_by is None
+            else check_identifier(cast("str", opened_by), "opened_by"),
         )
 
     def opening(self) -> tuple[CaseRef, Message]:
@@ -74,9 +82,15 @@ def start(  # noqa: PLR0917  typer reads the options from the signature
     case_id: Annotated[
         str | None, typer.Option("--case-id", help="The new case's id; made up if not given.")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="Who asks for the customer; another person must approve then."),
+    ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="One case a line, as JSON: case_id, customer_id, text."),
+        typer.Option(
+            "--file", help="One case a line, as JSON: case_id, customer_id, text, opened_by."
+        ),
     ] = None,
     use_existing: Annotated[
         bool,
@@ -91,13 +105,13 @@ def start(  # noqa: PLR0917  typer reads the options from the signature
     if file is not None:
         if text is not None or customer is not None or case_id is not None:
             raise InvalidInput("--file", "does not go with TEXT, --customer or --case-id")
-        cases = attempt(lambda: read_file(file), as_json)
+        cases = attempt(lambda: read_file(file, by), as_json)
         execute(_start_many(cases, use_existing, wait, as_json), as_json, _print_many)
         return
     if customer is None or text is None:
         missing = "--customer" if customer is None else "TEXT"
         raise InvalidInput(missing, "is missing: say which customer wrote what, or use --file")
-    case = attempt(lambda: NewCase.check(customer, text, case_id), as_json)
+    case = attempt(lambda: NewCase.check(customer, text, case_id, by), as_json)
     execute(_start_one(case, use_existing, wait), as_json, _print_one)
 
 
@@ -147,7 +161,8 @@ async def start_case(session: Session, case: NewCase, *, use_existing: bool = Fa
 async def _put_on_record(session: Session, case: NewCase, use_existing: bool) -> bool:
     """Whether the case was there before; raises CaseAlreadyExists where that cannot be used."""
     try:
-        return (await session.stores.record.open(*case.opening())).repeated
+        ref, request = case.opening()
+        return (await session.stores.record.open(ref, request, opened_by=case.opened_by)).repeated
     except CaseAlreadyExists:
         known = await session.stores.cases.load(case.case_id, MAIN)
         if use_existing and known.customer_id == case.customer_id:
@@ -155,8 +170,11 @@ async def _put_on_record(session: Session, case: NewCase, use_existing: bool) ->
         raise
 
 
-def read_file(path: Path) -> list[NewCase]:
-    """Check every line before any case is opened; raises InvalidInput that names line and field."""
+def read_file(path: Path, by: str | None = None) -> list[NewCase]:
+    """Check every line before any case is opened; raises InvalidInput that names line and field.
+
+    `by` has asked for those customers for whom no line says who did.
+    """
     try:
         lines = path.read_text("utf-8-sig").split("\n")  # other line ends may stand in a text
     except OSError as error:
@@ -167,7 +185,7 @@ def read_file(path: Path) -> list[NewCase]:
     cases: list[NewCase] = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            case = _line(number, line)
+            case = _line(number, line, by)
             first = seen.setdefault(case.case_id, number)
             if first != number:
                 field = f"line {number}, case_id"
@@ -178,7 +196,7 @@ def read_file(path: Path) -> list[NewCase]:
     return cases
 
 
-def _line(number: int, line: str) -> NewCase:
+def _line(number: int, line: str, by: str | None) -> NewCase:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -186,11 +204,13 @@ def _line(number: int, line: str) -> NewCase:
     if not isinstance(data, dict):
         raise InvalidInput(f"line {number}", "is not a JSON object")
     fields = cast("dict[str, object]", data)
-    unknown = fields.keys() - {"case_id", "customer_id", "text"}
+    unknown = fields.keys() - {"case_id", "customer_id", "text", "opened_by"}
     if unknown:
         raise InvalidInput(f"line {number}, {min(unknown)}", "is not a field of a case")
     try:
-        return NewCase.check(fields.get("customer_id"), fields.get("text"), fields.get("case_id"))
+        customer_id, text, case_id = (fields.get(n) for n in ("customer_id", "text", "case_id"))
+        said_by = fields.get("opened_by")
+        return NewCase.check(customer_id, text, case_id, by if said_by is None else said_by)
     except InvalidInput as error:
         raise InvalidInput(
             f"line {number}, {error.field}", str(error).partition(": ")[2]

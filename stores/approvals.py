@@ -4,10 +4,11 @@ import json
 
 import asyncpg
 
-from cases.approvals import Approval, ApprovalSection, ApprovalState, Verdict
+from cases.approvals import Approval, ApprovalSection, ApprovalState, Verdict, VoidRequest
 from cases.errors import (
     AlreadyDecided,
     ApprovalNotFound,
+    CaseClosed,
     CaseError,
     Forbidden,
     StaleRequest,
@@ -49,18 +50,21 @@ class PostgresApprovals:
     async def decide(
         self, state: CaseState, approval: Approval, token: str, verdict: Verdict, note: str
     ) -> tuple[StepUpdate, Committed]:
-        """Decide as the holder of the token; the first committed decision stands.
+        """Say so as the holder of the token; it is decided once enough different people have.
 
-        Returns the step that was committed with it. Raises Forbidden, AlreadyDecided or
-        StaleRequest, each with an audit row, and ConcurrentModification for an outdated `state`.
+        Returns the step that was committed with it. Raises Forbidden, AlreadyDecided, StaleRequest
+        or CaseClosed, each with an audit row, and ConcurrentModification for an outdated `state`.
         """
         note = storable(note)
         approver = await fetch_row(self._pool, "find_approver", token_hash(token))
         name = approver["name"] if approver else "unknown"
+        approval = await self.read(approval.approval_id)  # no older than the state
+        now, decided_by = approval.after(verdict, name)
         decided = _section(state, approval).model_copy(
-            update={"state": ApprovalState(verdict), "decided_by": (name,), "note": note}
+            update={"state": now, "decided_by": decided_by, "note": note}
         )
-        update = _step(decided, f"{verdict} by {name}")
+        name_of_step = f"vote:{name}" if now is ApprovalState.PENDING else now.value
+        update = _step(decided, approval, name_of_step, f"{verdict} by {name}")
         encoded = encode_steps([update], state.expected(decided.name))
         try:
             async with case_errors(approval.case_id, approval.branch):
@@ -68,17 +72,21 @@ class PostgresApprovals:
                     self._pool, "decide_approval", approval.approval_id, token_hash(token), verdict,
                     note, SCHEMA_VERSION, encoded.steps, encoded.bodies,
                 )  # fmt: skip
+        except CaseClosed as closed:
+            await self._refused(approval, name, closed)
+            raise
         except asyncpg.PostgresError as error:
-            refusal = _refusal(approval, name, error)
-            await self._note(approval, name, "decision_refused", str(refusal))
+            refusal = _refusal(approval, error)
+            await self._refused(approval, details(error).get("name", name), refusal)
             raise refusal from error
         return update, committed(row)
 
     async def close(self, state: CaseState, approval_id: str, end: ApprovalState) -> ApprovalState:
         """Expire or void an open request; the state in which it now is."""
         approval = await self.read(approval_id)
-        closed = _section(state, approval).model_copy(update={"state": end})
-        encoded = encode_steps([_step(closed, end.value)], state.expected(closed.name))
+        closed = _section(state, approval).model_copy(update={"state": end, "decided_by": ()})
+        update = _step(closed, approval, end.value, end.value)
+        encoded = encode_steps([update], state.expected(closed.name))
         async with case_errors(approval.case_id, approval.branch):
             row = await fetch_row(
                 self._pool, "close_approval", approval_id, end, SCHEMA_VERSION,
@@ -91,10 +99,11 @@ class PostgresApprovals:
         row = await fetch_row(self._pool, "remind_approval", approval_id)
         return row is not None and bool(row["reminded"])
 
-    async def _note(self, approval: Approval, actor: str, event: str, detail: str) -> None:
+    async def _refused(self, approval: Approval, actor: str, refusal: CaseError) -> None:
         await fetch_row(
-            self._pool, "note_event", approval.case_id, approval.branch, actor, event, detail
-        )
+            self._pool, "note_event", approval.case_id, approval.branch, actor, "decision_refused",
+            str(refusal),
+        )  # fmt: skip
 
 
 def _section(state: CaseState, approval: Approval) -> ApprovalSection:
@@ -109,9 +118,10 @@ def _section(state: CaseState, approval: Approval) -> ApprovalSection:
     )
 
 
-def _step(section: ApprovalSection, reason: str) -> StepUpdate:
+def _step(section: ApprovalSection, approval: Approval, name: str, reason: str) -> StepUpdate:
+    again = f".{approval.asked}" if approval.asked > 1 else ""
     return StepUpdate(
-        step=f"approval:{section.approval_id}:{section.state}",
+        step=f"approval:{section.approval_id}{again}:{name}",
         owner=ApprovalSection.owner,
         sections={section.name: section},
         status=CaseStatus.SETTLING if section.state is ApprovalState.APPROVED else None,
@@ -119,26 +129,41 @@ def _step(section: ApprovalSection, reason: str) -> StepUpdate:
     )
 
 
-def _refusal(approval: Approval, name: str, error: asyncpg.PostgresError) -> CaseError:
+def _refusal(approval: Approval, error: asyncpg.PostgresError) -> CaseError:
     match error.sqlstate:
         case "CK401":
             return Forbidden("The token belongs to no approver.")
         case "CK402":
-            return Forbidden(f"{approval.amount} is above the limit of {name}.")
+            found = details(error)
+            sentence = _OBJECTIONS[found["why"]]
+            return Forbidden(sentence.format(name=found["name"], approval=approval))
         case "CK411":
             winner = details(error)
             return AlreadyDecided(approval.case_id, winner["state"], winner["by"])
+        case "CK410" if details(error)["state"] == ApprovalState.VOID:
+            return VoidRequest(approval.case_id)
         case "CK410":
             return StaleRequest(approval.case_id)
         case _:
             raise error
 
 
+#: Why someone may not decide, by the word that the database has for it.
+_OBJECTIONS = {
+    "revoked": "{name} is not an approver any more.",
+    "own_request": "{name} opened case {approval.case_id}: another person must decide.",
+    "own_customer": "Case {approval.case_id} is {name}'s own: another person must decide.",
+    "above_limit": "{approval.amount} is above the limit of {name}.",
+    "approved_before": "{name} has approved it already: another person must.",
+}
+
+
 def _approval(row: asyncpg.Record) -> Approval:
     fields = {
         key: row[key]
         for key in ("approval_id", "case_id", "branch", "digest", "rule", "state", "requested_at",
-                    "expires_at", "decided_by", "decided_at", "note")
+                    "expires_at", "needed", "approved_by", "asked", "decided_by", "decided_at",
+                    "note")
     }  # fmt: skip
     return Approval(
         amount=Money(amount_minor=row["amount_minor"], currency=row["currency"]),

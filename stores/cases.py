@@ -40,15 +40,15 @@ class PostgresCases:
         self._pool = pool
 
     async def open(
-        self, case_id: str, branch: str, customer_id: str, request: Message
+        self, case_id: str, branch: str, customer_id: str, request: Message, *, opened_by: str = ""
     ) -> Committed:
         """Put the case on record; raises CaseAlreadyExists for another request under the id."""
         encoded = encode_steps([opening_step(request)], {})
         try:
             async with case_errors(case_id, branch):
                 row = await fetch_row(
-                    self._pool, "open_case", case_id, branch, customer_id, SCHEMA_VERSION,
-                    encoded.steps, encoded.bodies,
+                    self._pool, "open_case", case_id, branch, customer_id, opened_by,
+                    SCHEMA_VERSION, encoded.steps, encoded.bodies,
                 )  # fmt: skip
         except asyncpg.PostgresError as error:
             if error.sqlstate == "CK410":
@@ -74,7 +74,8 @@ class PostgresCases:
         if at is not None and (at < 1 or state.version != at):
             raise CheckpointNotFound(case_id, checkpoint_id(branch, at))
         lately = {row["name"]: row["version"] for row in rows if row["kind"] == "refunded"}
-        return Dossier(state=state, refunded_lately=lately)
+        unpaid = {row["name"]: row["version"] for row in rows if row["kind"] == "unpaid"}
+        return Dossier(state=state, refunded_lately=lately, came_to_nothing=unpaid)
 
     async def commit(
         self, case_id: str, branch: str, updates: Sequence[StepUpdate], expected: Mapping[str, int]

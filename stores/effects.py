@@ -1,6 +1,7 @@
 """The effect ledger in Postgres: the rows before and after whatever happens outside."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import asyncpg
 
@@ -11,7 +12,7 @@ from cases.schema import SCHEMA_VERSION
 from cases.state import StepUpdate
 from stores.cases import committed
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
-from stores.steps import encode_steps
+from stores.steps import EncodedSteps, encode_steps
 
 
 class PostgresLedger:
@@ -33,7 +34,11 @@ class PostgresLedger:
             raise LookupError("the ledger did not answer")
         outcome = Outcome(state=row["state"], receipt=row["receipt"], code=row["code"])
         claimed = EffectIntent.model_validate_json(row["intent"])
-        return claimed, Claim(outcome=outcome, earlier_attempts=row["earlier_attempts"])
+        return claimed, Claim(
+            outcome=outcome,
+            earlier_attempts=row["earlier_attempts"],
+            claimed_at=row["claimed_at"],
+        )
 
     async def _claim(self, intent: EffectIntent) -> asyncpg.Record | None:
         amount = intent.amount
@@ -42,7 +47,7 @@ class PostgresLedger:
             intent.customer_id, amount and amount.amount_minor, amount and amount.currency,
             intent.charge_id, intent.duplicate_group, intent.parameters_digest,
             intent.model_dump_json().encode(), intent.approval_id, intent.approval_digest,
-            intent.limit_minor, intent.limit_days,
+            intent.limit_minor, intent.limit_days, intent.compensation,
         )  # fmt: skip
 
     async def settle(
@@ -53,14 +58,38 @@ class PostgresLedger:
         expected: Mapping[str, int],
     ) -> Committed:
         """Commit the outcome and the case's step in one transaction; a repeat is a no-op."""
-        encoded = encode_steps([update], expected)
+        return committed(await self._settle(intent, outcome, encode_steps([update], expected)))
+
+    async def settle_alone(self, intent: EffectIntent, outcome: Outcome) -> None:
+        """Commit the outcome of an effect that is no step of its case; a repeat is a no-op."""
+        await self._settle(intent, outcome, encode_steps([], {}))
+
+    async def _settle(
+        self, intent: EffectIntent, outcome: Outcome, encoded: EncodedSteps
+    ) -> asyncpg.Record | None:
         async with case_errors(intent.case_id, intent.branch):
-            row = await fetch_row(
+            return await fetch_row(
                 self._pool, "settle_effect", intent.key, intent.case_id, intent.branch,
                 outcome.state, outcome.receipt, outcome.code, SCHEMA_VERSION,
                 encoded.steps, encoded.bodies,
             )  # fmt: skip
-        return committed(row)
+
+    async def resolve(self, key: str, outcome: Outcome, actor: str) -> bool:
+        """Commit what was found out later about an open effect; whether it changed anything."""
+        row = await fetch_row(
+            self._pool, "resolve_effect", key, outcome.state, outcome.receipt, outcome.code, actor
+        )
+        return row is not None and bool(row["changed"])
+
+    async def missed(self, intent: EffectIntent, apart: timedelta) -> bool:
+        """Note that the outside has nothing of it; True if that was noted so long ago before."""
+        row = await fetch_row(self._pool, "note_not_found", intent.key)
+        return row is not None and row["seconds"] >= apart.total_seconds()
+
+    async def find(self, key: str) -> Effect | None:
+        """The row of an effect, or None."""
+        row = await fetch_row(self._pool, "find_effect", key)
+        return _effect(row) if row else None
 
     async def of_case(self, case_id: str, branch: str) -> list[Effect]:
         """The case's effects, in the order in which they were claimed."""

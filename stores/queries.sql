@@ -1,6 +1,6 @@
 -- open_case --
 -- Put a case on record with its first message.
-SELECT version, repeated FROM open_case($1, $2, $3, $4, $5, $6)
+SELECT version, repeated FROM open_case($1, $2, $3, $4, $5, $6, $7)
 
 -- commit_steps --
 -- Commit steps of a case: state, version check, audit, checkpoints.
@@ -31,6 +31,11 @@ SELECT 'refunded', p.code, refunded_lately(c.customer_id, p.code, $4, $1, $2), N
        LATERAL (SELECT DISTINCT e.currency AS code FROM effects e
                  WHERE e.customer_id = c.customer_id AND e.kind = 'refund') AS p
  WHERE c.case_id = $1 AND c.branch = $2
+UNION ALL
+SELECT 'unpaid', e.duplicate_group, count(*), NULL, NULL, NULL, NULL, NULL, NULL
+  FROM cases c JOIN effects e ON e.customer_id = c.customer_id AND e.kind = 'refund'
+   AND e.state IN ('rejected', 'failed') AND (e.case_id, e.branch) <> (c.case_id, c.branch)
+ WHERE c.case_id = $1 AND c.branch = $2 GROUP BY e.duplicate_group
 
 -- read_archive --
 -- One long text of a case.
@@ -126,12 +131,26 @@ SELECT case_id, digest, encoding, bytes, body FROM archive
 
 -- claim_effect --
 -- Commit an intent before anything leaves, or say what became of it.
-SELECT state, receipt, code, earlier_attempts, intent
-  FROM claim_effect($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+SELECT state, receipt, code, earlier_attempts, intent, claimed_at
+  FROM claim_effect($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 
 -- settle_effect --
 -- Commit an outcome and the case's step that it belongs to.
 SELECT version, repeated FROM settle_effect($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- resolve_effect --
+-- What was found out later about an open effect.
+SELECT resolve_effect($1, $2, $3, $4, $5) AS changed
+
+-- note_not_found --
+-- The outside has nothing of an effect; for how many seconds that is known.
+SELECT note_not_found($1) AS seconds
+
+-- find_effect --
+-- One effect of the ledger.
+SELECT key, kind, case_id, branch, state, amount_minor, currency, charge_id, receipt, attempts,
+       claimed_at, settled_at
+  FROM effects WHERE key = $1
 
 -- list_effects --
 -- A case's effects, in the order in which they were claimed.
@@ -140,16 +159,18 @@ SELECT key, kind, case_id, branch, state, amount_minor, currency, charge_id, rec
   FROM effects WHERE case_id = $1 AND branch = $2 ORDER BY claimed_at
 
 -- read_approval --
--- One approval request.
-SELECT * FROM approvals WHERE approval_id = $1
+-- One approval request, with who has approved it so far.
+SELECT a.*, approvers_of(a.approval_id) AS approved_by FROM approvals a WHERE a.approval_id = $1
 
 -- list_approvals --
--- Requests that wait for a person, oldest first.
-SELECT * FROM approvals WHERE state = 'pending' ORDER BY requested_at, approval_id LIMIT $1
+-- Requests that wait for a person, oldest first, each with who has approved it so far.
+SELECT a.*, approvers_of(a.approval_id) AS approved_by FROM approvals a
+ WHERE a.state = 'pending' ORDER BY a.requested_at, a.approval_id LIMIT $1
 
 -- newest_approval --
--- The request of a case that was made last.
-SELECT * FROM approvals WHERE case_id = $1 AND branch = $2 ORDER BY requested_at DESC, approval_id LIMIT 1
+-- The request of a case that was made last, with who has approved it so far.
+SELECT a.*, approvers_of(a.approval_id) AS approved_by FROM approvals a
+ WHERE a.case_id = $1 AND a.branch = $2 ORDER BY a.requested_at DESC, a.approval_id LIMIT 1
 
 -- decide_approval --
 -- A person's decision, with the case's step.
@@ -172,10 +193,113 @@ SELECT note_event($1, $2, $3, $4, $5)
 SELECT name, limits FROM find_approver($1)
 
 -- add_approver --
--- A new approver; an existing name is left alone.
-INSERT INTO approvers (name, token_hash, limits) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING
+-- A new approver; a name that is taken, in whatever case, is left alone.
+INSERT INTO approvers (name, token_hash, limits, customer_id)
+SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT FROM approvers WHERE lower(name) = lower($1))
+ON CONFLICT (name) DO NOTHING
 RETURNING name
+
+-- list_approvers --
+-- Everyone who may approve or once could, by name.
+SELECT name, limits, customer_id, created_at, revoked_at FROM approvers ORDER BY name
+
+-- revoke_approver --
+-- Take someone's right to approve, from now on; who has lost it before lost it then.
+WITH lost AS (UPDATE approvers SET revoked_at = clock_timestamp()
+               WHERE name = $1 AND revoked_at IS NULL RETURNING revoked_at)
+SELECT revoked_at, true AS changed FROM lost
+UNION ALL SELECT revoked_at, false FROM approvers WHERE name = $1 AND revoked_at IS NOT NULL
 
 -- count_approvers --
 -- Whether anyone can approve at all.
 SELECT count(*) FROM approvers WHERE revoked_at IS NULL
+
+-- hand_over --
+-- A task for a person; no id where it was one before.
+SELECT hand_over($1, $2, $3, $4, $5) AS task_id
+
+-- list_tasks --
+-- What waits for a person, oldest first.
+SELECT task_id, kind, subject, case_id, branch, detail, opened_at
+  FROM tasks WHERE closed_at IS NULL ORDER BY opened_at, task_id LIMIT $1
+
+-- finish_task --
+-- A person finishes a task, with an effect's outcome where that was not known.
+SELECT finish_task($1, $2, $3, $4, $5)
+
+-- end_compensation --
+-- Something was undone, or could not be.
+SELECT end_compensation($1, $2, $3, $4, $5) AS ended
+
+-- list_compensations --
+-- What is to be undone of a case, newest first.
+SELECT name FROM compensations WHERE case_id = $1 AND branch = $2 AND state = 'registered'
+ ORDER BY seq DESC
+
+-- list_outbox --
+-- What is to be told, oldest first, a page at a time. Who decides also tells the case at once: only
+-- what was not told within seconds is told again.
+SELECT o.id, o.kind, o.approval_id, o.asked, a.case_id, a.branch, c.customer_id, a.amount_minor,
+       a.currency, a.needed, a.expires_at, a.state, a.asked = o.asked AS current,
+       c.closed_at IS NOT NULL AS closed
+  FROM outbox o JOIN approvals a USING (approval_id) JOIN cases c USING (case_id, branch)
+ WHERE o.delivered_at IS NULL AND o.kind = ANY ($1) AND o.id > $2
+   AND (o.kind <> 'decision' OR o.created_at < clock_timestamp() - interval '5 seconds')
+ ORDER BY o.id LIMIT $3
+
+-- mark_delivered --
+-- It was told.
+SELECT mark_delivered($1)
+
+-- mark_told --
+-- The decision of a request was told to its case.
+SELECT mark_told($1)
+
+-- list_open_effects --
+-- The next effects that are to be looked at. What was claimed a moment ago is on its way; what was
+-- looked at before is again after a tenth of its age, or six hours. Notices are the outbox's business.
+SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+ WHERE state IN ('sending', 'pending', 'unknown') AND kind <> 'notice' AND (claimed_at, key) > ($1, $2)
+   AND (state <> 'sending' OR claimed_at < clock_timestamp() - $3::interval)
+   AND ($4 OR looked_at IS NULL
+        OR clock_timestamp() - looked_at > least((looked_at - claimed_at) / 10, interval '6 hours'))
+ ORDER BY claimed_at, key LIMIT $5
+
+-- note_looked_at --
+-- The outside was asked about an effect and told nothing new.
+SELECT note_looked_at($1)
+
+-- case_entries --
+-- A case's effects with their intents, in the order in which they were claimed.
+SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+ WHERE case_id = $1 AND branch = $2 ORDER BY claimed_at, key
+
+-- refunds_of_keys --
+-- The refunds of those keys that there are.
+SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+ WHERE key = ANY ($1) AND kind = 'refund'
+
+-- refunds_made_within --
+-- The next refunds of so many days that were made, or are on their way.
+SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+ WHERE kind = 'refund' AND state IN ('succeeded', 'pending')
+   AND claimed_at > clock_timestamp() - make_interval(days => $1) AND (claimed_at, key) > ($2, $3)
+ ORDER BY claimed_at, key LIMIT $4
+
+-- list_unended --
+-- Of the cases whose runs have ended, those that have not, those that were taken over and no person
+-- was told, and those that are on no record.
+SELECT given.place, c.customer_id
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS given(case_id, branch, place)
+  LEFT JOIN cases c ON (c.case_id, c.branch) = (given.case_id, given.branch)
+ WHERE (c.case_id IS NOT NULL AND c.closed_at IS NULL)
+    OR NOT EXISTS (SELECT FROM tasks t WHERE t.kind = 'run_ended'
+                      AND t.subject = given.case_id || '/' || given.branch)
+   AND (c.case_id IS NULL OR EXISTS (
+        SELECT FROM checkpoints k
+         WHERE (k.case_id, k.branch, k.step) = (c.case_id, c.branch, 'taken_over')))
+ ORDER BY given.place
+
+-- is_task_finished --
+-- Whether a person has finished the task of that subject.
+SELECT closed_at IS NOT NULL AS finished FROM tasks WHERE kind = $1 AND subject = $2

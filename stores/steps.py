@@ -100,6 +100,7 @@ def _approval(request: ApprovalRequest, bodies: list[bytes]) -> dict[str, Any]:
         "currency": request.amount.currency,
         "orders": _place(bodies, orders),
         "rule": request.rule,
+        "needed": request.needed,
         "expires_in_s": int(EXPIRES_AFTER.total_seconds()),
     }
 

@@ -72,7 +72,7 @@ def settings(home: Path) -> Settings:
 async def servers(stack: EmbeddedStack, settings: Settings) -> Servers:
     """The session's servers with their schema; the first approver's token lies in the home."""
     found = of_stack(settings, stack.addresses)
-    prepared = await prepare(found)
+    prepared = await prepare(found, schedules=False)
     if prepared.approver and prepared.token:
         save_token(settings.home, prepared.approver, prepared.token)
     return found
@@ -192,7 +192,8 @@ class SmallWorld:
     async def refunds(self) -> list[dict[str, Any]]:
         """The customer's refunds as the provider has them."""
         rows = await self.session.stores.sandbox.fetch(
-            "SELECT r.* FROM sandbox.refunds r JOIN sandbox.charges c ON c.id = r.charge_id "
+            "SELECT r.* FROM sandbox.current_refunds r "
+            "JOIN sandbox.charges c ON c.id = r.charge_id "
             "WHERE c.customer_id = $1 ORDER BY r.created_at",
             self.customer_id,
         )

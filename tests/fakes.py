@@ -1,20 +1,19 @@
 """The ports, in memory: each fits its Protocol, answers as it is told, and notes what it did."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cases.accounts import Account
 from cases.answers import AnswerFacts, template
 from cases.billing import Charge
-from cases.effects import Claim, EffectIntent, EffectState, Outcome
+from cases.effects import EffectIntent, EffectState, Outcome, ProviderRefund
 from cases.errors import CaseAlreadyExists, CaseNotFound, ConcurrentModification
 from cases.ports import AnswerReply, Committed, Dossier, UnderstandingReply
 from cases.sizes import Archived
 from cases.state import CaseState, Message, StepUpdate
 from cases.understanding import Reason, Understanding
-
-SENDING = Outcome(state=EffectState.SENDING)
 
 
 @dataclass
@@ -71,6 +70,7 @@ class FakePayments:
     events: list[str] = field(default_factory=list[str])
     sent: list[EffectIntent] = field(default_factory=list[EffectIntent])
     account: str = "sandbox"
+    refunds: Sequence[ProviderRefund] = ()
 
     async def find_charges(self, customer_id: str) -> Sequence[Charge]:
         self.asked.append(customer_id)
@@ -86,6 +86,11 @@ class FakePayments:
     async def look_up(self, intent: EffectIntent) -> Outcome | None:
         self.events.append("look up")
         return self.known.get(intent.key)
+
+    async def refunds_since(self, since: datetime) -> AsyncIterator[ProviderRefund]:
+        for refund in self.refunds:
+            if refund.created_at >= since:
+                yield refund
 
 
 @dataclass
@@ -111,6 +116,15 @@ class FakeAccounts:
         self.sent.append(intent)
         return self.answers.pop(0) if self.answers else succeeded("ml_1")
 
+    async def revoke_reset(self, intent: EffectIntent) -> Outcome:
+        return await self.send_reset_mail(intent)
+
+    async def unlock(self, intent: EffectIntent) -> Outcome:
+        return await self.send_reset_mail(intent)
+
+    async def look_up(self, intent: EffectIntent) -> Outcome | None:
+        return next((succeeded("ml_1") for sent in self.sent if sent.key == intent.key), None)
+
 
 @dataclass
 class FakeMail:
@@ -124,6 +138,12 @@ class FakeMail:
         self.events.append("perform")
         self.sent.append(intent)
         return self.answers.pop(0) if self.answers else succeeded("ml_2")
+
+    async def send_notice(self, intent: EffectIntent) -> Outcome:
+        return await self.send_answer(intent)
+
+    async def look_up(self, intent: EffectIntent) -> Outcome | None:
+        return next((succeeded("ml_2") for sent in self.sent if sent.key == intent.key), None)
 
 
 def succeeded(receipt: str) -> Outcome:
@@ -153,8 +173,9 @@ class FakeStore:
         return cls(cases={(state.case_id, state.branch): state for state in states})
 
     async def open(
-        self, case_id: str, branch: str, customer_id: str, request: Message
+        self, case_id: str, branch: str, customer_id: str, request: Message, *, opened_by: str = ""
     ) -> Committed:
+        del opened_by
         known = self.cases.get((case_id, branch))
         if known and known.request and known.request.text != request.text:
             raise CaseAlreadyExists(case_id)
@@ -209,35 +230,6 @@ class FakeStore:
             return self.cases[case_id, branch]
         except KeyError:
             raise CaseNotFound(case_id, branch) from None
-
-
-@dataclass
-class FakeLedger:
-    """Claims as they are told; settles into the store, like the real one in one transaction."""
-
-    store: FakeStore
-    claim_as: Claim = field(default_factory=lambda: Claim(outcome=SENDING))
-    #: The intent of the first claim, where an earlier attempt made it.
-    first: EffectIntent | None = None
-    events: list[str] = field(default_factory=list[str])
-    claimed: list[EffectIntent] = field(default_factory=list[EffectIntent])
-    settled: list[Outcome] = field(default_factory=list[Outcome])
-
-    async def claim(self, intent: EffectIntent) -> tuple[EffectIntent, Claim]:
-        self.events.append("claim")
-        self.claimed.append(intent)
-        return self.first or intent, self.claim_as
-
-    async def settle(
-        self,
-        intent: EffectIntent,
-        outcome: Outcome,
-        update: StepUpdate,
-        expected: Mapping[str, int],
-    ) -> Committed:
-        self.events.append("settle")
-        self.settled.append(outcome)
-        return await self.store.commit(intent.case_id, intent.branch, [update], expected)
 
 
 @dataclass

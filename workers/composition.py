@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -14,8 +15,16 @@ from activities.agent_steps import AgentActivities
 from activities.agents.base import ModelLimits, Tools
 from activities.approvals import ApprovalActivities
 from activities.cases import CaseActivities
+from activities.comparing import Comparing
 from activities.effects import EffectActivities
+from activities.ledger import LedgeredEffects
+from activities.open_effects import OpenEffects, Outside
+from activities.outbox import OutboxActivities
+from activities.reconcile import ReconcileActivities
 from activities.record import CaseRecord
+from activities.refunds import RefundActivities
+from activities.takeover import Takeover
+from cases.comparison import IN_FLIGHT
 from cases.errors import InvalidInput
 from cases.policy import RefundPolicy
 from cases.ports import Accounts, LanguageModel, Mail, Payments
@@ -25,6 +34,7 @@ from gateways.offline.model import OfflineModel
 from gateways.sandbox.accounts import SandboxAccounts
 from gateways.sandbox.mail import SandboxMail
 from gateways.sandbox.payments import SandboxPayments
+from runtime.runs import TemporalRuns
 from runtime.servers import Servers, ServerUnreachable
 from runtime.settings import Settings
 from stores.approvals import PostgresApprovals
@@ -35,8 +45,11 @@ from stores.effects import PostgresLedger
 from stores.hot import CASE_TTL_S, RedisHotStore
 from stores.limits import RedisRateLimits
 from stores.migrations import check_schema
+from stores.outbox import PostgresOutbox
 from stores.postgres import Pool, open_pool
+from stores.reconciliation import PostgresEntries
 from stores.redis import connect_redis
+from stores.tasks import PostgresTasks
 
 T = TypeVar("T")
 
@@ -67,6 +80,8 @@ class Stores:
     approvals: PostgresApprovals
     approvers: PostgresApprovers
     audit: PostgresAudit
+    tasks: PostgresTasks
+    outbox: PostgresOutbox
 
 
 @asynccontextmanager
@@ -127,18 +142,35 @@ def _stores(pool: Pool, sandbox: Pool, redis: Redis) -> Stores:
         approvals=PostgresApprovals(pool),
         approvers=PostgresApprovers(pool),
         audit=PostgresAudit(pool),
+        tasks=PostgresTasks(pool),
+        outbox=PostgresOutbox(pool),
     )
 
 
 def sandbox_gateways(stores: Stores, settings: Settings) -> Gateways:
-    """The sandbox for money, accounts and mail, and the configured model."""
+    """The sandbox for accounts and mail; the configured payments and model."""
     if settings.model != "offline":
         raise InvalidInput("CASEKEEPER_MODEL", f"{settings.model!r} is not known: use 'offline'")
     return Gateways(
         model=OfflineModel(),
-        payments=SandboxPayments(stores.sandbox),
+        payments=_payments(stores, settings),
         accounts=SandboxAccounts(stores.sandbox),
         mail=SandboxMail(stores.sandbox),
+    )
+
+
+def _payments(stores: Stores, settings: Settings) -> Payments:
+    if settings.payments == "sandbox":
+        return SandboxPayments(stores.sandbox)
+    if settings.payments != "stripe":
+        problem = f"{settings.payments!r} is not known: use 'sandbox' or 'stripe'"
+        raise InvalidInput("CASEKEEPER_PAYMENTS", problem)
+    try:
+        from gateways.stripe.configured import stripe_payments  # noqa: PLC0415  an extra
+    except ImportError as error:
+        raise InvalidInput("CASEKEEPER_PAYMENTS", str(error)) from error
+    return stripe_payments(
+        settings.stripe_api_key.get_secret_value(), settings.stripe_account, settings.stripe_url
     )
 
 
@@ -171,17 +203,41 @@ def all_activities(
         policy=policy,
         limits=limits or ModelLimits(),
     )
-    effects = EffectActivities(
-        stores.record,
-        stores.ledger,
-        payments=gateways.payments,
-        accounts=gateways.accounts,
-        mail=gateways.mail,
-        policy=policy,
-    )
+    effects = LedgeredEffects(stores.record, stores.ledger)
     return [
         *AgentActivities(stores.record, tools).all(),
         *CaseActivities(stores.record).all(),
-        *ApprovalActivities(stores.record, stores.approvals).all(),
-        *effects.all(),
+        *ApprovalActivities(stores.record, stores.approvals, stores.audit, stores.tasks).all(),
+        *RefundActivities(effects, gateways.payments, stores.tasks, policy).all(),
+        *EffectActivities(effects, gateways.accounts, gateways.mail, stores.tasks).all(),
+        *reconciliation(stores, gateways).all(),
+        *OutboxActivities(stores.outbox, TemporalRuns(), effects, gateways.mail).all(),
     ]
+
+
+def reconciliation(
+    stores: Stores, gateways: Gateways, *, in_flight: timedelta = IN_FLIGHT
+) -> ReconcileActivities:
+    """The activities that compare the ledger with the outside."""
+    entries, runs = PostgresEntries(stores.pool), TemporalRuns()
+    outside = Outside(gateways.payments, gateways.accounts, gateways.mail)
+    open_effects = OpenEffects(
+        entries, stores.ledger, outside, runs, stores.tasks, in_flight=in_flight
+    )
+    takeover = Takeover(
+        stores.record,
+        LedgeredEffects(stores.record, stores.ledger),
+        open_effects,
+        entries,
+        stores.tasks,
+        approvals=stores.approvals,
+        accounts=gateways.accounts,
+        runs=runs,
+    )
+
+    def comparing() -> Comparing:
+        return Comparing(
+            gateways.payments, entries, open_effects, stores.tasks, in_flight=in_flight
+        )
+
+    return ReconcileActivities(open_effects, takeover, comparing)

@@ -17,7 +17,10 @@ from runtime.settings import Settings
 from runtime.temporal import connect
 from workers.composition import all_activities, model_limits, open_stores, sandbox_gateways
 from workers.heads import exporting
+from workflows.deliver import DeliverWorkflow
+from workflows.reconcile import ReconcileWorkflow
 from workflows.support_case import SupportCaseWorkflow
+from workflows.unlock import UnlockAccountWorkflow
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +53,17 @@ def build_worker(
     """The worker of the support-cases queue."""
     options: dict[str, Any] = {
         "task_queue": TASK_QUEUE,
-        "workflows": [SupportCaseWorkflow],
+        "workflows": [
+            SupportCaseWorkflow,
+            DeliverWorkflow,
+            ReconcileWorkflow,
+            UnlockAccountWorkflow,
+        ],
         "activities": activities,
         "workflow_runner": sandbox_runner(),
         "max_cached_workflows": settings.cached_cases,
-        "max_concurrent_activities": settings.activity_slots,
+        # One more: the delivery holds a slot for an hour at a time, with no connection.
+        "max_concurrent_activities": settings.activity_slots + 1,
         "max_concurrent_local_activities": settings.activity_slots,
         "graceful_shutdown_timeout": timedelta(seconds=settings.grace_s),
         # A cancel reaches an activity with the answer to a heartbeat; by default some wait 8 s.

@@ -8,6 +8,7 @@ from runtime.temporal import connect, register_search_attributes
 from stores.approvers import PostgresApprovers
 from stores.migrations import current_role, migrate, register_owners
 from workers.composition import open_postgres
+from workers.schedules import ensure_schedules
 from workflows.case_file import SEARCH_ATTRIBUTES
 
 #: The first approver's name and limits, in minor units by currency (ten times the refund policy's).
@@ -33,7 +34,7 @@ class Prepared(Record):
     token: str | None = None
 
 
-async def prepare(servers: Servers) -> Prepared:
+async def prepare(servers: Servers, *, schedules: bool = True) -> Prepared:
     """Bring Postgres, Temporal and the sandbox up to this code. Safe to repeat.
 
     Raises ServerUnreachable or SchemaMismatch.
@@ -41,12 +42,15 @@ async def prepare(servers: Servers) -> Prepared:
     async with open_postgres(servers.database_url, size=1) as pool:
         role = await current_role(pool)
     applied = await migrate(servers.owner_database_url, app_role=role)
-    await register_search_attributes(await connect(servers), SEARCH_ATTRIBUTES)
+    client = await connect(servers)
+    await register_search_attributes(client, SEARCH_ATTRIBUTES)
     await _prepare_sandbox(servers, role)
     async with open_postgres(servers.owner_database_url, size=1) as owner:
         await register_owners(owner, section_owners())
         approvers = PostgresApprovers(owner)
         token = None if await approvers.any() else await approvers.add(FIRST_APPROVER, FIRST_LIMITS)
+    if schedules:
+        await ensure_schedules(client)
     return Prepared(
         migrations=applied,
         search_attributes=sorted(SEARCH_ATTRIBUTES),

@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from activities.steps import CaseRef, StepReport
+from cases.effects import RefundSection
 from cases.ids import MAIN, NEWEST
 from cases.sections import Section
 from cases.state import CaseState, CaseStatus
@@ -61,6 +62,16 @@ class CaseFile:
 
     def has_done(self, step: str) -> bool:
         return step in self.state.completed_steps
+
+    def money_moved(self) -> bool:
+        """Whether the case is past its pivot: a refund was made, or may have been."""
+        refund = self.state.get(RefundSection)
+        return refund is not None and any(item.state.moved for item in refund.items)
+
+    def newest_step(self, kind: str) -> str:
+        """The last step of that kind; empty where none is reported."""
+        steps = (s for s in reversed(self.state.completed_steps) if s.startswith(f"{kind}:"))
+        return next(steps, "")
 
     def expects(self, kind: type[Section]) -> int:
         """The version at which a section was last written, 0 for never."""

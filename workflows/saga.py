@@ -1,15 +1,20 @@
-"""Compensations: registered before the step acts, run newest first, and not to be cut short."""
+"""Compensations: registered before the step acts, run newest first, and not to be cut short.
+
+What is registered here is also on record: the transaction that lets a step act stores how it is
+undone (`stores/functions/saga.sql`), so that a case whose run was ended from outside is undone too.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 T = TypeVar("T")
-Compensation = Callable[[], Awaitable[None]]
+Undo = Callable[[], Awaitable[None]]
+#: Told the compensation and what went wrong.
+HandOver = Callable[[str, str], Awaitable[None]]
 
 
 async def see_through(work: Coroutine[Any, Any, T], *, stop: bool = False) -> tuple[T, bool]:
@@ -35,29 +40,23 @@ async def see_through(work: Coroutine[Any, Any, T], *, stop: bool = False) -> tu
     return task.result(), cancelled
 
 
-@dataclass
 class Saga:
-    """What must be undone if the case does not get past its pivot, the refund."""
+    """What must be undone if the case is stopped before its pivot, the refund."""
 
-    steps: list[tuple[str, Compensation]] = field(default_factory=list[tuple[str, Compensation]])
-    #: Compensations that failed for good: a person must do them.
-    failed: list[str] = field(default_factory=list[str])
+    def __init__(self, hand_over: HandOver) -> None:
+        self._hand_over = hand_over
+        self._undo: dict[str, Undo] = {}
 
-    def register(self, name: str, compensation: Compensation) -> None:
+    def register(self, compensation: str, undo: Undo) -> None:
         """Call this before the step acts: it may act and then fail to say so."""
-        if name not in (known for known, _ in self.steps):
-            self.steps.append((name, compensation))
-
-    def pivot(self) -> None:
-        """Money moved: from here on the case only goes forward."""
-        self.steps.clear()
+        self._undo.setdefault(compensation, undo)
 
     async def compensate(self) -> None:
-        """Undo, newest first; one that fails is noted, and the others still run."""
-        while self.steps:
-            name, compensation = self.steps.pop()
+        """Undo, newest first; one that fails is handed to a person, and the others still run."""
+        while self._undo:
+            compensation, undo = self._undo.popitem()
             try:
-                await compensation()
+                await undo()
             except FailureError as error:
-                workflow.logger.error("compensation failed", extra={"step": name})
-                self.failed.append(f"{name}: {type(error).__name__}")
+                workflow.logger.error("compensation failed", extra={"compensation": compensation})
+                await self._hand_over(compensation, str(error.cause or error))

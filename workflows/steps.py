@@ -9,17 +9,26 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 
 from activities.agent_steps import AgentActivities, AgentFailure, AgentTask
 from activities.agents.base import Agent
-from activities.approvals import ApprovalActivities, ApprovalTask
+from activities.approvals import (
+    ApprovalActivities,
+    ApprovalTask,
+    FailedCompensation,
+    StrayNotice,
+)
 from activities.cases import CaseActivities, MessageTask, OpenTask
-from activities.effects import AnswerTask, EffectActivities, EffectReport, RefundTask, ResetTask
+from activities.effects import AnswerTask, EffectActivities, ResetTask, RevokeTask
+from activities.ledger import EffectReport
 from activities.options import AGENT, COMPENSATION, EFFECT, RECORD, Limits
+from activities.refunds import RefundActivities, RefundTask
 from activities.steps import StepReport
+from cases.accounts import AccountSection
 from cases.approvals import ApprovalState
+from cases.messages import ApprovalNotice
 from workflows.case_file import CaseFile
 from workflows.saga import see_through
 
 EffectTask = RefundTask | ResetTask | AnswerTask
-EffectMethod = Callable[[EffectActivities, Any], Coroutine[Any, Any, EffectReport]]
+EffectMethod = Callable[[Any, Any], Coroutine[Any, Any, EffectReport]]
 
 
 class Steps:
@@ -28,11 +37,11 @@ class Steps:
     def __init__(self, file: CaseFile) -> None:
         self._file = file
 
-    async def open(self, text: str) -> None:
+    async def open(self, text: str, opened_by: str) -> None:
         """Put a case on record that came with its text."""
         await workflow.execute_local_activity_method(
             CaseActivities.open_case,
-            OpenTask(ref=self._file.ref(), text=text),
+            OpenTask(ref=self._file.ref(), text=text, opened_by=opened_by),
             **RECORD.local(),
             summary="Put the case on record",
         )
@@ -71,8 +80,8 @@ class Steps:
     async def refund(self, task: RefundTask) -> EffectReport:
         """Pay one duplicate back. Without a report the record shows no approval."""
         return await self._effect(
-            EffectActivities.issue_refund,
-            EffectActivities.give_up_refund,
+            RefundActivities.issue_refund,
+            RefundActivities.give_up_refund,
             task,
             f"Refund {task.order.amount}",
         )
@@ -84,6 +93,22 @@ class Steps:
             task,
             "Send a password reset mail",
         )
+
+    async def revoke_reset(self) -> None:
+        """Take the reset mail's link back: also that of a mail of which no report reached us."""
+        task = RevokeTask(
+            ref=self._file.ref(),
+            account=self._file.section(AccountSection),
+            expected_version=self._file.expects(AccountSection),
+        )
+        effect = await workflow.execute_activity_method(
+            EffectActivities.revoke_reset,
+            task,
+            **COMPENSATION.normal(),
+            summary="Take the password reset back",
+        )
+        if effect.report:
+            self._file.apply(effect.report)
 
     async def send_answer(self, task: AnswerTask) -> EffectReport:
         return await self._effect(
@@ -136,6 +161,24 @@ class Steps:
             summary=f"The approval request is {end}",
         )
         self._file.apply(report)
+
+    async def note_stray(self, notice: ApprovalNotice) -> None:
+        """Put on record that a signal fitted no request that waits."""
+        await workflow.execute_local_activity_method(
+            ApprovalActivities.note_stray,
+            StrayNotice(ref=self._file.ref(), notice=notice),
+            **RECORD.local(),
+            summary="A signal that fits no open request",
+        )
+
+    async def hand_over(self, compensation: str, problem: str) -> None:
+        """A compensation failed for good: a person must do it."""
+        await workflow.execute_local_activity_method(
+            ApprovalActivities.hand_over,
+            FailedCompensation(ref=self._file.ref(), compensation=compensation, problem=problem),
+            **RECORD.local(),
+            summary=f"A person must do it: {compensation}",
+        )
 
     async def remind_approvers(self, approval_id: str) -> None:
         await workflow.execute_local_activity_method(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -13,17 +12,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.agents.policy import PolicyAgent
     from activities.agents.response import ResponseAgent
     from activities.agents.understanding import UnderstandingAgent
-    from activities.effects import AnswerTask, RefundTask, ResetTask
+    from activities.effects import AnswerTask, ResetTask
+    from activities.refunds import FACTS_CHANGED, RefundTask
     from cases.accounts import AccountSection
-    from cases.approvals import (
-        EXPIRES_AFTER,
-        REMIND_AFTER,
-        ApprovalSection,
-        ApprovalState,
-        Verdict,
-    )
-    from cases.billing import RefundOrder
-    from cases.effects import EffectState, RefundSection, ResolutionSection
+    from cases.approvals import ApprovalSection, ApprovalState, Verdict
+    from cases.billing import BillingSection, RefundOrder
+    from cases.effects import Compensation, RefundSection, ResolutionSection
     from cases.messages import (
         ApprovalNotice,
         CancelRequest,
@@ -34,10 +28,14 @@ with workflow.unsafe.imports_passed_through():
     from cases.policy import PolicySection
     from cases.routing import AfterPolicy, after_policy, topics_to_examine
     from cases.state import CaseStatus
+    from workflows.approval_desk import ApprovalDesk
     from workflows.case_file import CaseFile
     from workflows.saga import Saga, see_through
     from workflows.steps import Steps
     from workflows.story import TimelineEntry
+
+#: An approval whose facts changed is asked for anew so often; then a person takes the case over.
+_MAX_RENEWALS = 3
 
 
 @workflow.defn(name="SupportCase")
@@ -51,13 +49,14 @@ class SupportCaseWorkflow:
         request = request or CaseRequest()
         self._file = CaseFile(case_id, request.customer_id, request.branch)
         self._steps = Steps(self._file)
-        self._saga = Saga()
+        self._saga = Saga(self._steps.hand_over)
+        self._desk = ApprovalDesk(self._steps)
         self._inbox: deque[CustomerMessage] = deque()
-        self._notices: deque[ApprovalNotice] = deque()
         self._texts = 0
         self._rounds = 0
-        self._overdue: set[str] = set()
-        self._clocks: dict[str, asyncio.Task[None]] = {}
+        self._renewals = 0
+        #: What an agent has examined and must examine again.
+        self._outdated: tuple[str, ...] = ()
         self._cancelled: CancelRequest | None = None
         self._life: asyncio.Task[None] | None = None
 
@@ -94,11 +93,12 @@ class SupportCaseWorkflow:
                 if not self._inbox:
                     break
         await self._send_answer()
+        await self._desk.clear()
 
     async def _open(self, request: CaseRequest) -> None:
         """Put a case on record that came with its text; a starter has done so before."""
         if request.text:
-            await self._steps.open(request.text)
+            await self._steps.open(request.text, request.opened_by)
 
     async def _investigate(self) -> None:
         """Understand what was said; then let the agents that it needs look side by side."""
@@ -108,12 +108,13 @@ class SupportCaseWorkflow:
         await self._steps.ask(UnderstandingAgent, self._rounds)
         self._file.has_read()
         agents = investigators()
-        topics = topics_to_examine(self._file.state, agents)
+        topics = (*self._outdated, *topics_to_examine(self._file.state, agents))
+        self._outdated = ()
         await _side_by_side(*(self._steps.ask(agents[topic], self._rounds) for topic in topics))
 
     async def _decide(self) -> None:
         """Let the policy decide. Above the limit it asks a person, which a cancel takes back."""
-        self._saga.register("withdraw the approval request", self._steps.withdraw_request)
+        self._saga.register(Compensation.WITHDRAW_REQUEST, self._steps.withdraw_request)
         await self._steps.ask(PolicyAgent, self._rounds)
 
     async def _settle(self) -> bool:
@@ -124,6 +125,7 @@ class SupportCaseWorkflow:
     async def _reset_login(self) -> None:
         account = self._file.state.get(AccountSection)
         if account and account.reset_needed and not self._file.has_done("reset_mail"):
+            self._saga.register(Compensation.REVOKE_RESET, self._steps.revoke_reset)
             expected = self._file.expects(AccountSection)
             await self._steps.send_reset_mail(
                 ResetTask(ref=self._file.ref(), account=account, expected_version=expected)
@@ -143,65 +145,50 @@ class SupportCaseWorkflow:
                 return await self._pay_when_approved(policy)
 
     async def _pay_when_approved(self, policy: PolicySection) -> bool:
-        """Wait without holding a worker until a person decides, time is up, or more is said."""
+        """Wait until a person decides, time is up, or more is said; False to look into it again."""
         while (approval := self._file.section(ApprovalSection)).state is ApprovalState.PENDING:
             self._file.stand_at(CaseStatus.AWAITING_APPROVAL)
-            notice = await self._notice(approval.approval_id)
+            asked = self._file.newest_step("approval_request")
+            notice = await self._desk.wait(approval.approval_id, asked, lambda: bool(self._inbox))
             if notice is None and self._inbox:
                 return False
             if notice is None:
                 await self._steps.expire_request(approval.approval_id)
+                continue
             # 👉 The notice may be forged. The claim of the refund checks the row, and takes it.
-            elif notice.verdict == Verdict.APPROVED and await self._pay(policy, approval):
+            refused = notice.verdict != Verdict.APPROVED or await self._pay(policy, approval)
+            if not refused:
                 return True
-            else:
-                await self._steps.read_decision(approval.approval_id)
+            await self._steps.read_decision(approval.approval_id)
+            if refused in FACTS_CHANGED:
+                return self._gives_up_renewing()
         if approval.state is ApprovalState.APPROVED:
-            await self._pay(policy, approval)
+            return await self._pay(policy, approval) is None or self._gives_up_renewing()
         return True
 
-    async def _notice(self, approval_id: str) -> ApprovalNotice | None:
-        """The next notice of this request; None when the customer said more or time is up."""
-        if approval_id not in self._clocks:
-            # It is left to run when the decision comes: cancelling it would cost an event, and
-            # the end of the run drops it for nothing.
-            self._clocks[approval_id] = asyncio.create_task(self._watch_clock(approval_id))
-        while True:
-            await workflow.wait_condition(
-                lambda: bool(self._notices or self._inbox or approval_id in self._overdue)
-            )
-            if not self._notices:
-                return None
-            notice = self._notices.popleft()
-            if notice.approval_id == approval_id:
-                return notice
+    def _gives_up_renewing(self) -> bool:
+        """What was approved is no longer so: it is looked into again, but not for ever."""
+        self._renewals += 1
+        self._outdated = (BillingSection.name,)
+        return self._renewals > _MAX_RENEWALS
 
-    async def _watch_clock(self, approval_id: str) -> None:
-        expires_at = workflow.now() + EXPIRES_AFTER
-        await workflow.sleep(REMIND_AFTER, summary="Remind the approvers")
-        await self._steps.remind_approvers(approval_id)
-        # No worker may have run for a while: what is left counts from the request, not from now.
-        left = max(expires_at - workflow.now(), timedelta(0))
-        await workflow.sleep(left, summary="The approval request expires")
-        self._overdue.add(approval_id)
-
-    async def _pay(self, policy: PolicySection, approval: ApprovalSection | None) -> bool:
-        """Issue the refunds, each exactly once. False: no person has approved them on record."""
+    async def _pay(self, policy: PolicySection, approval: ApprovalSection | None) -> str | None:
+        """Issue the refunds, each exactly once. What a person's approval does not cover, if any."""
         for order in policy.orders:
-            task = self._refund_task(order, approval)
+            task = self._refund_task(order, policy, approval)
             if self._file.has_done(task.step):
                 continue
             paid = await self._steps.refund(task)
             if paid.report is None:
-                return False
+                return paid.outcome.code or "not_approved"
             if approval:
                 self._file.assume(approval.model_copy(update={"state": ApprovalState.APPROVED}))
-            if paid.outcome.state is not EffectState.REFUSED:
-                self._saga.pivot()
         self._file.stand_at(CaseStatus.SETTLING)
-        return True
+        return None
 
-    def _refund_task(self, order: RefundOrder, approval: ApprovalSection | None) -> RefundTask:
+    def _refund_task(
+        self, order: RefundOrder, policy: PolicySection, approval: ApprovalSection | None
+    ) -> RefundTask:
         return RefundTask(
             ref=self._file.ref(),
             order=order,
@@ -209,6 +196,7 @@ class SupportCaseWorkflow:
             expected_version=self._file.expects(RefundSection),
             approval_id=approval.approval_id if approval else None,
             approval_digest=approval.digest if approval else None,
+            policy_version=policy.policy_version,
         )
 
     async def _write_answer(self, *, cancelled: bool = False) -> None:
@@ -229,28 +217,33 @@ class SupportCaseWorkflow:
 
     async def _stop(self, request: CaseRequest) -> None:
         """Cancelled: undo what can be undone, newest first, and tell the customer."""
-        if self._file.has_done("answer"):
-            return
-        await self._open(request)
-        await self._saga.compensate()
-        await self._write_answer(cancelled=True)
-        await self._send_answer()
+        if not self._file.has_done("answer"):
+            await self._open(request)
+            # Money may have moved in the very step that the cancel met: the record of it tells.
+            if not self._file.money_moved():
+                await self._saga.compensate()
+            await self._write_answer(cancelled=True)
+            await self._record_messages()
+            await self._send_answer()
+        await self._desk.clear()
 
     async def _record_messages(self) -> None:
         """Put texts on record that came by signal; those of `casekeeper say` are there already."""
         while self._inbox:
-            message = self._inbox.popleft()
+            message = self._inbox[0]
             if message.text:
+                await self._steps.record_message(message.text, self._texts + 1)
                 self._texts += 1
-                await self._steps.record_message(message.text, self._texts)
             else:
                 self._file.hear_of(message.version)
+            # 👉 Only now: a cancel may have met the step, and then it is made again.
+            self._inbox.popleft()
 
     # 👉 A handler that cannot be called with what was sent wedges the case for good: none, null,
     # and too many inputs included. So each takes anything, and its model makes the best of it.
     @workflow.signal(description="A person decided (ApprovalNotice); the row says what.")
     def approval_decided(self, *given: Any) -> None:
-        self._notices.append(ApprovalNotice.of(*given))
+        self._desk.hear(ApprovalNotice.of(*given))
 
     @workflow.signal(description="The customer said more (CustomerMessage).")
     def customer_said(self, *given: Any) -> None:

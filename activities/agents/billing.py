@@ -16,7 +16,13 @@ class BillingAgent(Agent[BillingSection]):
     async def process(self, assignment: Assignment) -> Finding[BillingSection]:
         """Examine this customer's charges; what the customer claims is no evidence."""
         customer = assignment.case.customer_id
-        if await self.tools.accounts.find(customer) is None:
+        account = await self.tools.accounts.find(customer)
+        if account is None:
             return Finding(BillingSection(status="needs_human", customer_known=False))
-        section = examine_charges(await self.tools.payments.find_charges(customer))
+        if account.locked:
+            # Whether the account is looked at is the model's word; that a locked one is not paid
+            # must not be.
+            return Finding(BillingSection.of_locked_account())
+        charges = await self.tools.payments.find_charges(customer)
+        section = examine_charges(c for c in charges if c.customer_id == customer)
         return Finding(section, reason=f"{section.charges_seen} charges: {section.status}")

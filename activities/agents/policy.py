@@ -1,12 +1,14 @@
 """The policy agent: applies the refund policy to what the others found. No model decides here."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from activities.agents.base import Agent, Assignment, Finding
 from cases.accounts import AccountSection
 from cases.approvals import ApprovalRequest, ApprovalSection, ApprovalState, request_approval
 from cases.billing import BillingSection
-from cases.policy import Decision, Facts, PolicySection, decide
+from cases.effects import RefundSection, duplicate_group
+from cases.policy import Decision, Facts, PolicySection, RefundPolicy, decide
 from cases.records import digest_of
 from cases.sections import Section
 from cases.state import CaseState, CaseStatus, StepUpdate
@@ -26,9 +28,14 @@ class PolicyAgent(Agent[PolicySection]):
             billing=case.get(BillingSection),
             account=case.get(AccountSection),
             refunded_lately=assignment.dossier.refunded_lately,
+            came_to_nothing=_by_order(
+                case.get(BillingSection),
+                assignment.dossier.came_to_nothing,
+                self.tools.payments.account,
+            ),
         )
         section = decide(facts, self.tools.policy)
-        request = _request(case, section)
+        request = _request(case, section, self.tools.policy)
         if request:
             section = section.model_copy(update={"approval_id": request.approval_id})
         return Finding(
@@ -52,7 +59,9 @@ class PolicyAgent(Agent[PolicySection]):
         )
 
 
-def _request(case: CaseState, section: PolicySection) -> ApprovalRequest | None:
+def _request(
+    case: CaseState, section: PolicySection, policy: RefundPolicy
+) -> ApprovalRequest | None:
     if not section.approval_required or section.amount is None:
         return None
     billing = case.get(BillingSection)
@@ -63,7 +72,25 @@ def _request(case: CaseState, section: PolicySection) -> ApprovalRequest | None:
         orders=section.orders,
         policy=(section.policy_version, section.rule),
         evidence=digest_of(billing.model_dump(mode="json") if billing else None),
+        needed=policy.approvers_needed(section.amount),
     )
+
+
+def _by_order(
+    billing: BillingSection | None, by_group: Mapping[str, int], account: str
+) -> dict[tuple[str, int], int]:
+    """The ledger names a duplicate group with its account; the policy knows orders only."""
+    orders = billing.orders if billing else ()
+    return {
+        (order.anchor_charge, order.slot): by_group.get(duplicate_group(account, order), 0)
+        for order in orders
+    }
+
+
+def _still_stands(case: CaseState, approval: ApprovalSection) -> bool:
+    """Whether the request is open, or approved and nothing was paid by it."""
+    unused = approval.state is ApprovalState.APPROVED and case.get(RefundSection) is None
+    return approval.state is ApprovalState.PENDING or unused
 
 
 def _status(section: PolicySection) -> CaseStatus | None:
@@ -79,7 +106,7 @@ def _approval_step(
     before = case.get(ApprovalSection)
     step = f"approval_request:{number}"
     if request is None:
-        if before is None or before.state is not ApprovalState.PENDING:
+        if before is None or not _still_stands(case, before):
             return None
         void = before.model_copy(update={"state": ApprovalState.VOID})
         return StepUpdate(

@@ -67,6 +67,7 @@ BEGIN
     p_row.updated_at := clock_timestamp();
     IF p_row.status IN ('answered', 'rejected', 'manual_review', 'cancelled') THEN
         p_row.closed_at := clock_timestamp();
+        PERFORM release_compensations(p_row.case_id, p_row.branch);
     END IF;
 
     FOR v_part IN SELECT * FROM jsonb_array_elements(p_step->'archive') LOOP
@@ -158,47 +159,20 @@ BEGIN
         FROM jsonb_each_text(b));
 END $$;
 
--- Ask a person, or withdraw the question. A new request voids any other open one of the case; one
--- that was voided before and is asked again, as its facts are back, waits again.
-CREATE OR REPLACE FUNCTION change_approvals(INOUT p_row cases, p_step jsonb, p_bodies bytea[])
-LANGUAGE plpgsql AS $$
-DECLARE
-    v_ask  jsonb := p_step->'approval';
-    v_void text;
-BEGIN
-    FOR v_void IN UPDATE approvals SET state = 'void', decided_at = clock_timestamp()
-            WHERE case_id = p_row.case_id AND branch = p_row.branch AND state = 'pending'
-                AND digest IS DISTINCT FROM v_ask->>'digest'
-            RETURNING approval_id LOOP
-        p_row := append_audit(p_row, p_step->>'owner', 'approval_voided', p_step->>'step',
-            NULL, NULL, sha256(''), v_void);
-    END LOOP;
-    IF v_ask IS NOT NULL THEN
-        INSERT INTO approvals (approval_id, case_id, branch, digest, amount_minor, currency, orders,
-                rule, expires_at)
-            VALUES (v_ask->>'approval_id', p_row.case_id, p_row.branch, v_ask->>'digest',
-                (v_ask->>'amount_minor')::bigint, v_ask->>'currency',
-                p_bodies[(v_ask->>'orders')::integer], v_ask->>'rule',
-                clock_timestamp() + make_interval(secs => (v_ask->>'expires_in_s')::bigint))
-            ON CONFLICT (case_id, branch, digest) DO UPDATE
-                SET state = 'pending', requested_at = clock_timestamp(),
-                    expires_at = excluded.expires_at, reminded_at = NULL, decided_at = NULL
-                WHERE approvals.state = 'void';
-    END IF;
-END $$;
-
 -- Put a case on record with its first message. A repeat with the same request is a no-op; another
 -- one under the same id raises CK410.
 CREATE OR REPLACE FUNCTION open_case(
-    p_case text, p_branch text, p_customer text, p_schema integer, p_steps jsonb, p_bodies bytea[],
+    p_case text, p_branch text, p_customer text, p_opened_by text, p_schema integer, p_steps jsonb,
+    p_bodies bytea[],
     OUT version bigint, OUT repeated boolean
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_case cases;
     v_body bytea;
 BEGIN
-    INSERT INTO cases (case_id, branch, customer_id, status, schema_version)
-        VALUES (p_case, p_branch, p_customer, 'received', p_schema) ON CONFLICT DO NOTHING;
+    INSERT INTO cases (case_id, branch, customer_id, opened_by, status, schema_version)
+        VALUES (p_case, p_branch, p_customer, p_opened_by, 'received', p_schema)
+        ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         v_case := lock_case(p_case, p_branch);
         SELECT m.body INTO v_body FROM messages m

@@ -1,13 +1,9 @@
 """The effect activities over ports in memory."""
 
-from activities.effects import (
-    AnswerTask,
-    EffectActivities,
-    EffectReport,
-    RefundTask,
-    ResetTask,
-)
+from activities.effects import AnswerTask, EffectActivities, ResetTask
+from activities.ledger import EffectReport, LedgeredEffects
 from activities.record import CaseRecord
+from activities.refunds import RefundActivities, RefundTask
 from cases.accounts import AccountSection
 from cases.effects import (
     EffectState,
@@ -17,10 +13,10 @@ from cases.effects import (
 from cases.state import CaseState, CaseStatus
 from tests.activities.agents import POLICY
 from tests.activities.environment import REF, environment
+from tests.fake_ledger import FakeLedger, FakeTasks
 from tests.fakes import (
     FakeAccounts,
     FakeHot,
-    FakeLedger,
     FakeMail,
     FakePayments,
     FakeStore,
@@ -46,14 +42,10 @@ class House:
         self.payments = FakePayments(events=self.events)
         self.accounts = FakeAccounts(events=self.events)
         self.mail = FakeMail(events=self.events)
-        self.effects = EffectActivities(
-            CaseRecord(self.store, FakeHot()),
-            self.ledger,
-            payments=self.payments,
-            accounts=self.accounts,
-            mail=self.mail,
-            policy=POLICY,
-        )
+        self.tasks = FakeTasks()
+        effects = LedgeredEffects(CaseRecord(self.store, FakeHot()), self.ledger)
+        self.refunds = RefundActivities(effects, self.payments, self.tasks, POLICY)
+        self.effects = EffectActivities(effects, self.accounts, self.mail, self.tasks)
 
     @property
     def state(self) -> CaseState:
@@ -62,7 +54,7 @@ class House:
     async def perform(self, kind: str, *, attempt: int = 1) -> EffectReport:
         env = environment(attempt=attempt)
         if kind == "refund":
-            return await env.run(self.effects.issue_refund, REFUND)
+            return await env.run(self.refunds.issue_refund, REFUND)
         if kind == "reset":
             return await env.run(self.effects.send_reset_mail, RESET)
         return await env.run(self.effects.send_answer, ANSWER)

@@ -9,6 +9,7 @@ from cases.approvals import ApprovalSection, ApprovalState
 from cases.state import CaseState
 from tests.activities.environment import REF, refused, run
 from tests.fake_approvals import FakeApprovals
+from tests.fake_ledger import FakeJournal, FakeTasks
 from tests.fakes import FakeHot, FakeStore
 from tests.samples import case, usd
 
@@ -25,7 +26,11 @@ class House:
         self.store = FakeStore.of(*states)
         self.hot = FakeHot()
         self.approvals = FakeApprovals(self.store)
-        self.activities = ApprovalActivities(CaseRecord(self.store, self.hot), self.approvals)
+        self.journal = FakeJournal()
+        self.tasks = FakeTasks()
+        self.activities = ApprovalActivities(
+            CaseRecord(self.store, self.hot), self.approvals, self.journal, self.tasks
+        )
 
     @property
     def state(self) -> CaseState:

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.effects import (
-    RefundTask,
-)
+from activities.refunds import RefundTask
 from cases.accounts import AccountSection
 from cases.effects import (
     Claim,
@@ -21,10 +19,8 @@ from cases.ids import answer_key, refund_key, reset_key
 from cases.state import CaseStatus
 from tests.activities.environment import REF, refused, run
 from tests.activities.house import ANSWER, DUE, REFUND, RESET, UNKNOWN, WRITTEN, House
-from tests.fakes import (
-    SENDING,
-    succeeded,
-)
+from tests.fake_ledger import SENDING
+from tests.fakes import succeeded
 from tests.samples import case, order, usd
 
 KINDS = pytest.mark.parametrize("kind", ["refund", "reset", "answer"])
@@ -185,7 +181,7 @@ async def test_an_answer_that_did_not_go_out_leaves_the_case_to_a_person() -> No
 async def test_giving_up_asks_nobody_and_puts_the_unknown_outcome_on_record() -> None:
     house = House()
     for activity, task in (
-        (house.effects.give_up_refund, REFUND),
+        (house.refunds.give_up_refund, REFUND),
         (house.effects.give_up_reset_mail, RESET),
         (house.effects.give_up_answer, ANSWER),
     ):
@@ -210,14 +206,17 @@ async def test_an_effect_of_a_case_that_is_not_there_fails_for_good() -> None:
     nowhere = REF.model_copy(update={"case_id": "case_2"})
     task = RefundTask(ref=nowhere, order=order())
 
-    assert await refused(House().effects.give_up_refund, task) == "CaseNotFound"
+    assert await refused(House().refunds.give_up_refund, task) == "CaseNotFound"
 
 
 def test_a_worker_registers_each_effect_with_its_way_to_give_up() -> None:
-    names = [activity.__name__ for activity in House().effects.all()]
+    house = House()
+    names = [activity.__name__ for activity in (*house.refunds.all(), *house.effects.all())]
 
     performs = [name for name in names if not name.startswith("give_up_")]
-    assert performs == ["issue_refund", "send_reset_mail", "send_answer"]
+    assert performs == [
+        "issue_refund", "send_reset_mail", "revoke_reset", "unlock_account", "send_answer"
+    ]  # fmt: skip
     assert sorted(set(names) - set(performs)) == [
         "give_up_answer",
         "give_up_refund",

@@ -10,7 +10,8 @@ from cases.ports import Approvals, CaseStore, EffectLedger, HotStore
 from cases.state import StepUpdate
 from tests.activities.environment import REF
 from tests.fake_approvals import FakeApprovals
-from tests.fakes import FakeHot, FakeLedger, FakeStore
+from tests.fake_ledger import FakeLedger
+from tests.fakes import FakeHot, FakeStore
 from tests.samples import case, needs
 
 FOUND = StepUpdate(step="billing:1", owner="billing", sections={"billing": BillingSection()})

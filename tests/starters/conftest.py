@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from temporalio.client import Client
 
 from runtime.servers import Servers
 from starters.cli import run
@@ -32,6 +33,16 @@ class CommandLine(Protocol):
 
 def _ignore(*_: object) -> None:
     """Signals belong to the process that runs the tests."""
+
+
+@pytest.fixture(autouse=True)
+def no_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `migrate` would schedule would go on beside all later tests of the session."""
+
+    async def none(_client: Client) -> None:
+        """Schedule nothing."""
+
+    monkeypatch.setattr("workers.preparation.ensure_schedules", none)
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ async def test_a_closed_case_takes_no_decision_and_that_is_on_record(
     async with run_worker():
         await (await world.start("I was charged twice.", case_id)).result()
     assert_refused(await casekeeper("approve", case_id), 4, f"Case {case_id} is closed (answered)")
-    assert await refusals(session, case_id) == [("lead", "case is answered")]
+    assert await refusals(session, case_id) == [("lead", f"Case {case_id} is closed (answered).")]
 
 
 async def test_an_open_case_that_asks_nobody_has_nothing_to_approve(

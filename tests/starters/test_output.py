@@ -91,7 +91,7 @@ async def test_sandbox_show_tells_what_the_outside_has(
     casekeeper: CommandLine, answered: str, world: SmallWorld
 ) -> None:
     outside = (await casekeeper("sandbox", "show", "--json")).json()
-    assert outside.keys() == {"charges", "refunds", "mails", "answers"}
+    assert outside.keys() == {"charges", "refunds", "mails", "answers", "notices"}
     charges = {c["id"] for c in outside["charges"] if c["customer_id"] == world.customer_id}
     [refund] = [r for r in outside["refunds"] if r["charge_id"] in charges]
     assert (refund["amount_minor"], refund["currency"]) == (120_000, "USD")

@@ -120,3 +120,35 @@ async def test_a_file_opens_its_cases_each_once(
     assert taken.out == (
         "0 cases were opened, 12 existed already.\nAll have ended: 12 manual review.\n"
     )
+
+
+async def opened_by(session: Session, case_id: str) -> str:
+    who = "SELECT opened_by FROM cases WHERE case_id = $1"
+    return str(await session.stores.pool.fetchval(who, case_id))
+
+
+async def test_who_asks_for_the_customer_is_on_record(
+    casekeeper: CommandLine, case_id: str, session: Session
+) -> None:
+    line = ("start", "--customer", "cus_1", "--case-id", case_id, TEXT)
+    assert (await casekeeper(*line, "--by", "ana")).code == 0
+    assert await opened_by(session, case_id) == "ana"
+    assert (await casekeeper(*line, "--by", "bo", "--use-existing")).code == 0
+    assert await opened_by(session, case_id) == "ana"
+    for wrong in ("a b", ""):  # a variable of the shell that is not set must not go unnoticed
+        refused = await casekeeper(*line, "--by", wrong)
+        assert_refused(refused, 2, f"opened_by: {wrong!r} is not an id")
+
+
+async def test_a_files_lines_may_each_say_who_asks_for_the_customer(
+    casekeeper: CommandLine, case_id: str, session: Session, jsonl: Callable[..., str]
+) -> None:
+    case = {"customer_id": "cus_1", "text": TEXT}
+    own = {**case, "case_id": f"{case_id}-1", "opened_by": "bo"}
+    others = [{**case, "case_id": f"{case_id}-2"}, {**case, "case_id": f"{case_id}-3"}]
+    file = jsonl(own, others[0], {**others[1], "opened_by": None})
+    assert (await casekeeper("start", "--file", file, "--by", "ana")).code == 0
+    assert [await opened_by(session, f"{case_id}-{n}") for n in (1, 2, 3)] == ["bo", "ana", "ana"]
+    for wrong in (0, 7, "", "a b", ["ana"], []):
+        bad = jsonl({**own, "opened_by": wrong})
+        assert_refused(await casekeeper("start", "--file", bad), 2, "line 1, opened_by: ")

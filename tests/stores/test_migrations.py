@@ -9,11 +9,13 @@ import asyncpg
 import pytest
 
 from cases.ids import MAIN
+from cases.state import opening_step
 from runtime.servers import Servers
 from stores.audit import PostgresAudit
 from stores.cases import PostgresCases
 from stores.migrations import SchemaMismatch, check_schema, known_migrations, migrate
 from stores.postgres import Pool, open_pool
+from stores.steps import encode_steps
 from tests.stores.support import own_database, probe, request
 
 NEWEST = known_migrations()[-1].version
@@ -148,7 +150,13 @@ async def test_a_database_of_the_first_release_is_brought_up_with_its_cases(
     """0.1.0 had five migrations: its cases load, verify and go on, and its sections keep owners."""
     await migrate(dsn, known_migrations()[:5])
     cases = PostgresCases(pool)
-    await cases.open(case_id, MAIN, "cus_1", request())
+    encoded = encode_steps([opening_step(request())], {})
+    await pool.execute(
+        "SELECT open_case($1, 'main', 'cus_1', 1, $2, $3)",  # as that release called it
+        case_id,
+        encoded.steps,
+        encoded.bodies,
+    )
     await cases.commit(case_id, MAIN, [probe(1)], {})
 
     assert await migrate(dsn) == list(range(6, NEWEST + 1))

@@ -27,7 +27,7 @@ from stores.redis import case_key
 from tests.corpus import FILES, FOLDER, NAMES, restore, stored
 from tests.histories.record import SCENES
 from tests.stores.support import HARD_VALUES, Waiting, commit, opened, step
-from workers.composition import Stores
+from workers.composition import Stores, shipped_policy
 
 Body = dict[str, Any]
 
@@ -129,7 +129,7 @@ async def test_what_a_person_was_asked_has_the_same_digest_in_the_code_of_today(
         assert policy
         assert asked
         if policy.approval_required:
-            again = _request(state, policy)
+            again = _request(state, policy, shipped_policy())
             assert again
             assert (again.approval_id, again.digest) == (asked.approval_id, asked.digest)
 

@@ -1,0 +1,93 @@
+"""The cases' runs, as Temporal has them."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from cases.errors import GatewayUnavailable
+from cases.ids import parse_workflow_id, workflow_id
+from cases.messages import ApprovalNotice
+from cases.ports import EndedRun
+
+#: What the workflow of a case, and its signal, are called (`workflows.support_case`).
+_TYPE = "SupportCase"
+_DECIDED = "approval_decided"
+
+
+class TemporalRuns:
+    """Fits `cases.ports.Runs`. Without a client it is that of the activity that asks."""
+
+    def __init__(self, client: Client | None = None) -> None:
+        self._given = client
+
+    @property
+    def _client(self) -> Client:
+        return self._given or activity.client()
+
+    async def tell_decision(
+        self, case_id: str, branch: str, approval_id: str, verdict: str
+    ) -> bool:
+        """Wake the case; False where no run of it is open any more."""
+        handle = self._client.get_workflow_handle(workflow_id(case_id, branch))
+        try:
+            await handle.signal(_DECIDED, ApprovalNotice(approval_id=approval_id, verdict=verdict))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        return True
+
+    async def ended_since(self, since: datetime) -> AsyncIterator[EndedRun]:
+        """The cases whose newest run was terminated, timed out or failed since then.
+
+        The list of Temporal is a little behind: what is not in it yet is in the next one.
+        """
+        closed = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        query = (
+            f"WorkflowType = '{_TYPE}' AND CloseTime >= '{closed}' "
+            "AND ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed')"
+        )
+        seen: set[str] = set()
+        try:
+            async for run in self._client.list_workflows(query):
+                if run.id in seen:
+                    continue
+                seen.add(run.id)
+                # A reset ends a run, and the case goes on in another.
+                status = await self._status(run.id)
+                if status in _ENDED_BADLY:
+                    case_id, branch = parse_workflow_id(run.id)
+                    yield EndedRun(case_id=case_id, branch=branch, how=_ENDED_BADLY[status])
+        except RPCError as error:
+            raise _unavailable(error) from error
+
+    async def is_open(self, case_id: str, branch: str) -> bool:
+        """Whether a run of the case is open."""
+        try:
+            status = await self._status(workflow_id(case_id, branch))
+        except RPCError as error:
+            raise _unavailable(error) from error
+        return status is WorkflowExecutionStatus.RUNNING
+
+    async def _status(self, name: str) -> WorkflowExecutionStatus | None:
+        """Of the newest run; None where Temporal has none (any more)."""
+        try:
+            return (await self._client.get_workflow_handle(name).describe()).status
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+
+_ENDED_BADLY: "dict[WorkflowExecutionStatus | None, str]" = {
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed out",
+    WorkflowExecutionStatus.FAILED: "failed",
+}
+
+
+def _unavailable(error: RPCError) -> GatewayUnavailable:
+    return GatewayUnavailable("Temporal", error.status.name.lower())

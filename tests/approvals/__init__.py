@@ -1,0 +1,1 @@
+"""Approvals from end to end: who may decide, how often, and what a decision lets out."""
