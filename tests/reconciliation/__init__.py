@@ -1,0 +1,1 @@
+"""Tests of the reconciliation, on servers of its own."""
