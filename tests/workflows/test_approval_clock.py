@@ -18,6 +18,7 @@ from starters.session import Session
 from tests.conftest import SmallWorld, WorkerFactory
 from tests.workflows.support import (
     BILLING,
+    Handle,
     audit_of,
     decided,
     events_of,
@@ -120,3 +121,45 @@ async def test_a_decision_whose_signal_was_lost_is_found_when_time_is_up(
         assert await finish(handle) == "answered"
 
     assert len(await world.refunds()) == 1
+
+
+async def test_a_request_that_is_asked_again_has_its_three_days_anew(
+    world: SmallWorld, machine: WorkflowEnvironment, run_worker: WorkerFactory
+) -> None:
+    """A third twin makes another request, and without it the first one is back."""
+    await world.twins(74900)
+    async with run_worker(client=machine.client):
+        handle = await world.start(BILLING)
+        first = await parked(handle)
+        await machine.fast_forward(handle, timedelta(hours=60))
+        [third] = await world.twins(74900, count=1)
+        await decided(world, Verdict.APPROVED)
+        await eventually(lambda: _asked_for_another(world, first))
+        await world.session.stores.sandbox.execute(
+            "DELETE FROM sandbox.charges WHERE id = $1", third
+        )
+        await decided(world, Verdict.APPROVED)
+        await eventually(lambda: _waits_for(world, first))
+        await machine.fast_forward(handle, timedelta(hours=15))
+        await eventually(lambda: _timers_fired(handle, 2))
+        await handle.query("case_state")  # the task that the timer set off is done
+        assert await _waits_for(world, first)
+        await decided(world, Verdict.APPROVED)
+        assert await finish(handle) == "answered"
+
+    assert len(await world.refunds()) == 1
+
+
+async def _asked_for_another(world: SmallWorld, first: str) -> bool:
+    request = await request_of(world)
+    return request.approval_id != first and request.state is ApprovalState.PENDING
+
+
+async def _waits_for(world: SmallWorld, approval_id: str) -> bool:
+    request = await request_of(world)
+    return request.approval_id == approval_id and request.state is ApprovalState.PENDING
+
+
+async def _timers_fired(handle: Handle, many: int) -> bool:
+    fired = of_type(await events_of(handle), EventType.EVENT_TYPE_TIMER_FIRED)
+    return len(fired) >= many

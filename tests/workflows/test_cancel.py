@@ -154,12 +154,13 @@ async def test_a_cancel_that_comes_while_the_answer_goes_out_changes_nothing_for
     assert "cancelled" not in answer["body"]
 
 
+@pytest.mark.parametrize("how", [BY_SIGNAL, NATIVELY, BOTH_AT_ONCE])
 async def test_a_cancel_that_came_before_any_worker_closes_the_case(
-    world: SmallWorld, run_worker: WorkerFactory
+    how: str, world: SmallWorld, run_worker: WorkerFactory
 ) -> None:
     await world.twins(4999)
     handle = await world.start(BILLING)
-    await handle.signal(SupportCaseWorkflow.cancel_case, CancelRequest())
+    await _cancel(handle, how)
     async with run_worker():
         await ended(handle)
 

@@ -69,5 +69,5 @@ async def test_a_compensation_that_fails_is_noted_and_the_others_still_run(
     )
     await handle.cancel()
 
-    assert await handle.result() == ["broken: ActivityError"]
+    assert await handle.result() == ["broken: cannot be undone"]
     assert UNDONE[case_id] == ["three", "broken", "one"]

@@ -31,15 +31,20 @@ class ThreeSteps:
 
     @workflow.run
     async def run(self, names: list[str]) -> list[str]:
-        saga = Saga()
+        failed: list[str] = []
+
+        async def hand_over(name: str, problem: str) -> None:
+            failed.append(f"{name}: {problem}")
+
+        saga = Saga(hand_over)
         for name in names:
             saga.register(name, lambda name=name: self._undo(name))  # type: ignore[misc]
         try:
             await workflow.wait_condition(lambda: False)
         except asyncio.CancelledError:
             await see_through(saga.compensate())
-            if saga.failed:
-                return saga.failed
+            if failed:
+                return failed
             raise
         return []
 
