@@ -9,7 +9,9 @@ from temporalio import activity
 from activities.errors import temporal_failures
 from activities.record import CaseRecord
 from activities.steps import CaseRef, StepReport
+from cases.errors import CaseClosed
 from cases.ids import check_identifier
+from cases.ports import Journal
 from cases.records import Record, digest_of
 from cases.state import Message, message_step
 from cases.text import clean_text
@@ -34,8 +36,9 @@ class MessageTask(Record):
 class CaseActivities:
     """Open a case, and take a message."""
 
-    def __init__(self, record: CaseRecord) -> None:
+    def __init__(self, record: CaseRecord, journal: Journal) -> None:
         self._record = record
+        self._journal = journal
 
     def all(self) -> Sequence[Callable[..., Any]]:
         """What a worker registers."""
@@ -55,10 +58,15 @@ class CaseActivities:
 
     @activity.defn
     async def record_message(self, task: MessageTask) -> StepReport:
-        """Record what the customer added; an unusable text is noted and changes nothing."""
+        """Record what the customer added, or, once the case is closed, that it came too late."""
         async with temporal_failures():
             state = await self._record.load(task.ref)
             text = clean_text(task.text)
             name = f"signal-{task.place}-{digest_of(text)[:12]}"
             message = Message(message_id=name, text=text, received_at=datetime.now(UTC))
-            return await self._record.commit(state, [message_step(message)])
+            try:
+                return await self._record.commit(state, [message_step(message)])
+            except CaseClosed as closed:
+                case = (task.ref.case_id, task.ref.branch)
+                await self._journal.note(*case, "intake", "message_too_late", closed.status)
+                return StepReport(done=())

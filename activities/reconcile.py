@@ -7,10 +7,10 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.comparing import Comparing
 from activities.errors import heartbeating, temporal_failures
-from activities.open_effects import OpenEffects
-from activities.takeover import Takeover
+from activities.reconciling.comparing import Comparing
+from activities.reconciling.open_effects import OpenEffects
+from activities.reconciling.takeover import Takeover
 from cases.reconciliation import CompareReport, ReconcileTask, SettleReport, TakeoverReport
 
 #: How far back ended runs are looked for, every time; with a comparison, as far as there are any.

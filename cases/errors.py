@@ -83,6 +83,7 @@ class CaseAlreadyExists(Conflict):
 class CaseClosed(Conflict):
     def __init__(self, case_id: str, status: str) -> None:
         super().__init__(f"Case {case_id} is closed ({status}).")
+        self.status = status
 
 
 class ConcurrentModification(Conflict):

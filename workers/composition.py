@@ -15,15 +15,15 @@ from activities.agent_steps import AgentActivities
 from activities.agents.base import ModelLimits, Tools
 from activities.approvals import ApprovalActivities
 from activities.cases import CaseActivities
-from activities.comparing import Comparing
 from activities.effects import EffectActivities
 from activities.ledger import LedgeredEffects
-from activities.open_effects import OpenEffects, Outside
 from activities.outbox import OutboxActivities
 from activities.reconcile import ReconcileActivities
+from activities.reconciling.comparing import Comparing
+from activities.reconciling.open_effects import OpenEffects, Outside
+from activities.reconciling.takeover import Takeover
 from activities.record import CaseRecord
 from activities.refunds import RefundActivities
-from activities.takeover import Takeover
 from cases.comparison import IN_FLIGHT
 from cases.errors import InvalidInput
 from cases.policy import RefundPolicy
@@ -206,7 +206,7 @@ def all_activities(
     effects = LedgeredEffects(stores.record, stores.ledger)
     return [
         *AgentActivities(stores.record, tools).all(),
-        *CaseActivities(stores.record).all(),
+        *CaseActivities(stores.record, stores.audit).all(),
         *ApprovalActivities(stores.record, stores.approvals, stores.audit, stores.tasks).all(),
         *RefundActivities(effects, gateways.payments, stores.tasks, policy).all(),
         *EffectActivities(effects, gateways.accounts, gateways.mail, stores.tasks).all(),

@@ -74,6 +74,8 @@ class SupportCaseWorkflow:
             await self._life
         except (asyncio.CancelledError, FailureError) as error:
             if not is_cancelled_exception(error):
+                # The reconciler finds the run, and hands the case to a person.
+                await see_through(self._undo())
                 raise
             await see_through(self._stop(request))
             if workflow.cancellation_reason() is not None:
@@ -93,7 +95,7 @@ class SupportCaseWorkflow:
                 if not self._inbox:
                     break
         await self._send_answer()
-        await self._desk.clear()
+        await self._clear()
 
     async def _open(self, request: CaseRequest) -> None:
         """Put a case on record that came with its text; a starter has done so before."""
@@ -219,12 +221,21 @@ class SupportCaseWorkflow:
         """Cancelled: undo what can be undone, newest first, and tell the customer."""
         if not self._file.has_done("answer"):
             await self._open(request)
-            # Money may have moved in the very step that the cancel met: the record of it tells.
-            if not self._file.money_moved():
-                await self._saga.compensate()
+            await self._undo()
             await self._write_answer(cancelled=True)
             await self._record_messages()
             await self._send_answer()
+        await self._clear()
+
+    async def _undo(self) -> None:
+        """Undo what can be undone, unless the refund may have moved money: then only forward."""
+        # It may have moved in the very step that the cancel met: the record of that step tells.
+        if not self._file.money_moved():
+            await self._saga.compensate()
+
+    async def _clear(self) -> None:
+        """Put on record what came too late to be looked into."""
+        await self._record_messages()
         await self._desk.clear()
 
     async def _record_messages(self) -> None:

@@ -2,9 +2,9 @@
 
 -- Commit an intent before anything leaves, or say what became of it. With p_compensation, how to undo
 -- it is put on record in the same transaction.
--- Refuses: what a closed case would still do, what another case has claimed, another charge of the same group, a customer other than
--- the case's, an approval that does not stand, and without a person: what goes above the customer's
--- limit, and what was tried before and came to nothing.
+-- Refuses: what a closed case would still do, what another case has claimed, another charge of the same
+-- group, a customer other than the case's, an approval that does not stand, and without a person: what
+-- goes above the customer's limit, and what was tried before and came to nothing.
 CREATE OR REPLACE FUNCTION claim_effect(
     p_key text, p_kind text, p_case text, p_branch text, p_customer text,
     p_amount bigint, p_currency text, p_charge text, p_group text,

@@ -5,9 +5,11 @@ import pytest
 from activities.cases import CaseActivities, MessageTask, OpenTask
 from activities.record import CaseRecord
 from activities.steps import CaseRef
+from cases.errors import CaseClosed
 from cases.state import CaseState
 from cases.text import MAX_TEXT_BYTES
 from tests.activities.environment import REF, refused, run
+from tests.fake_ledger import FakeJournal
 from tests.fakes import FakeHot, FakeStore
 from tests.samples import case
 
@@ -18,7 +20,8 @@ class House:
     def __init__(self, *states: CaseState) -> None:
         self.store = FakeStore.of(*states)
         self.hot = FakeHot()
-        self.activities = CaseActivities(CaseRecord(self.store, self.hot))
+        self.journal = FakeJournal()
+        self.activities = CaseActivities(CaseRecord(self.store, self.hot), self.journal)
 
     @property
     def state(self) -> CaseState:
@@ -100,3 +103,18 @@ async def test_a_message_that_cannot_be_used_changes_nothing() -> None:
 
     assert await refused(house.activities.record_message, task) == "InvalidInput"
     assert house.state == case()
+
+
+async def test_what_comes_after_the_end_leaves_a_row_and_none_of_its_words() -> None:
+    house = House(case())
+
+    def close() -> None:
+        raise CaseClosed("case_1", "answered")
+
+    house.store.before_commit = close
+    report = await run(
+        house.activities.record_message, MessageTask(ref=REF, text="One more thing", place=1)
+    )
+
+    assert report.done == ()
+    assert house.journal.notes == [("intake", "message_too_late", "answered")]

@@ -172,7 +172,7 @@ async def test_what_the_list_does_not_have_yet_is_looked_up_before_it_is_called_
     gateways = dataclasses.replace(books.gateways, payments=payments)
     made_anew = reconciliation(books.session.stores, gateways).comparing
     all_found = await made_anew().compare(2)
-    monkeypatch.setattr("activities.comparing._LOOKED_UP", 3)
+    monkeypatch.setattr("activities.reconciling.comparing._LOOKED_UP", 3)
     too_many = await made_anew().compare(2)
 
     keys = {one.key for one in made}

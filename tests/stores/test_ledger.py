@@ -210,7 +210,7 @@ async def test_a_claim_that_lost_the_race_for_a_charge_is_refused_on_record(
     assert (await events(stores, loser.case_id))[-1] == "effect_refused"
 
 
-async def test_a_rejected_refund_leaves_the_charge_free_for_another_key(
+async def test_after_a_rejected_refund_another_key_needs_a_person(
     stores: Stores, case: CaseState, number: str
 ) -> None:
     refund = intent(case, order(number))
@@ -221,7 +221,7 @@ async def test_a_rejected_refund_leaves_the_charge_free_for_another_key(
     _, anew = await stores.ledger.claim(refund.model_copy(update={"key": f"rf1_2_{number}"}))
 
     assert again.outcome == REJECTED
-    assert anew.outcome.state is EffectState.SENDING
+    assert anew.outcome == Outcome(state=EffectState.REFUSED, code="failed_before")
 
 
 async def test_the_outcome_and_the_step_are_stored_together_or_not_at_all(

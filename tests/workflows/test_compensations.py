@@ -14,7 +14,7 @@ from tests.workflows.doors import AFTER, BEFORE, Doors
 from tests.workflows.left import Left, left_of
 from tests.workflows.plays import Play, play_all, worker_with_doors
 from tests.workflows.stands import LARGE, SMALL
-from tests.workflows.support import BILLING, BOTH, Gate, eventually, parked
+from tests.workflows.support import ACCOUNT, BILLING, BOTH, Gate, ended, eventually, parked
 from workers.composition import Gateways
 
 #: The activity of each compensation; the newest, which is undone first, is the last.
@@ -198,3 +198,50 @@ async def test_what_is_undone_stands_in_the_trail_before_the_answer_that_closes_
     claims = [row["detail"] for row in left.audit if row["event"] == "effect_claimed"]
     assert claims == ["reset_mail", "reset_revoked", "answer"]
     assert events.index("compensation_registered") < events.index("effect_claimed")
+
+
+async def test_a_run_that_fails_undoes_what_it_began_and_leaves_the_rest_to_the_reconciler(
+    session: Session, doors: Doors
+) -> None:
+    play = Play(session, doors)
+    for kind in ("send_answer", "give_up_answer"):
+        doors.fail(play.case_id, kind)
+    await play.world.customer()
+    await play.start(ACCOUNT)
+    events = await ended(play.handle)
+
+    assert events[-1].event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED
+    [mail] = await play.world.mails("reset")
+    assert mail["revoked_at"]
+    assert await session.stores.tasks.open_compensations(play.case_id, "main") == []
+
+
+async def test_a_run_that_fails_after_its_refund_undoes_nothing(
+    session: Session, doors: Doors
+) -> None:
+    play = Play(session, doors)
+    for kind in ("send_answer", "give_up_answer"):
+        doors.fail(play.case_id, kind)
+    await play.world.twins(SMALL)
+    await play.start(BOTH)
+    await ended(play.handle)
+
+    [mail] = await play.world.mails("reset")
+    assert mail["revoked_at"] is None
+    assert len(await play.world.refunds()) == 1
+
+
+async def test_a_text_that_comes_while_the_answer_goes_out_leaves_a_row(
+    session: Session, doors: Doors
+) -> None:
+    play = Play(session, doors)
+    gate = doors.hold(play.case_id, "send_answer", AFTER)
+    await play.world.customer()
+    await play.start(ACCOUNT)
+    await gate.until_reached()
+    await play.write("One more thing")
+    gate.open.set()
+    await ended(play.handle)
+
+    trail = await session.stores.audit.trail(play.case_id, "main")
+    assert [row.detail for row in trail if row.event == "message_too_late"] == ["answered"]

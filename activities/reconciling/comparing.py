@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from activities.batches import in_batches
-from activities.open_effects import OpenEffects
+from activities.reconciling.batches import in_batches
+from activities.reconciling.open_effects import OpenEffects
 from cases.comparison import (
     IN_FLIGHT,
     Comparison,

@@ -6,9 +6,9 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.batches import in_batches
 from activities.ledger import LedgeredEffects
-from activities.open_effects import OpenEffects
+from activities.reconciling.batches import in_batches
+from activities.reconciling.open_effects import OpenEffects
 from activities.record import CaseRecord
 from activities.steps import CaseRef
 from cases.accounts import AccountSection

@@ -1,0 +1,1 @@
+"""What the reconciliation does: settle what is open, take over ended runs, compare."""

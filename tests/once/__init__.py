@@ -1,0 +1,1 @@
+"""At most one refund, one reset mail and one answer, whatever happens."""
