@@ -245,44 +245,29 @@ def refund_intent(
 
 def reset_intent(*, case_id: str, branch: str, customer_id: str) -> EffectIntent:
     """One password reset mail for this customer and case."""
-    return EffectIntent(
-        key=reset_key(customer_id, case_id),
-        kind=EffectKind.RESET_MAIL,
-        case_id=case_id,
-        branch=branch,
-        customer_id=customer_id,
-    )
+    key = reset_key(customer_id, case_id)
+    return _of_case(EffectKind.RESET_MAIL, key, case_id, branch, customer_id)
 
 
 def revoke_intent(*, case_id: str, branch: str, customer_id: str) -> EffectIntent:
     """Make the reset mail's link useless: the case was cancelled before anything came of it."""
-    return EffectIntent(
-        key=revoke_key(customer_id, case_id),
-        kind=EffectKind.RESET_REVOKED,
-        case_id=case_id,
-        branch=branch,
-        customer_id=customer_id,
-    )
+    key = revoke_key(customer_id, case_id)
+    return _of_case(EffectKind.RESET_REVOKED, key, case_id, branch, customer_id)
 
 
 def unlock_intent(*, case_id: str, branch: str, customer_id: str) -> EffectIntent:
     """Unlock the account of the case's customer, as a person decided."""
-    return EffectIntent(
-        key=unlock_key(customer_id, case_id),
-        kind=EffectKind.UNLOCK,
-        case_id=case_id,
-        branch=branch,
-        customer_id=customer_id,
-    )
+    key = unlock_key(customer_id, case_id)
+    return _of_case(EffectKind.UNLOCK, key, case_id, branch, customer_id)
 
 
 def answer_intent(*, case_id: str, branch: str, customer_id: str, text: str) -> EffectIntent:
     """The answer of this case."""
-    return EffectIntent(
-        key=answer_key(case_id),
-        kind=EffectKind.ANSWER,
-        case_id=case_id,
-        branch=branch,
-        customer_id=customer_id,
-        content=text,
-    )
+    intent = _of_case(EffectKind.ANSWER, answer_key(case_id), case_id, branch, customer_id)
+    return intent.model_copy(update={"content": text})
+
+
+def _of_case(
+    kind: EffectKind, key: str, case_id: str, branch: str, customer_id: str
+) -> EffectIntent:
+    return EffectIntent(key=key, kind=kind, case_id=case_id, branch=branch, customer_id=customer_id)

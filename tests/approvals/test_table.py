@@ -20,6 +20,9 @@ from workers.composition import Stores
 
 #: Where a line's tests are, if not here; `tests.` stands before each.
 ELSEWHERE = {
+    "signal lost": "workflows.test_deliver.test_a_decision_whose_signal_was_lost_reaches_its_case",
+    "signal lost, Temporal killed": "e2e.test_lost_signal."
+    "test_a_decision_that_temporal_did_not_hear_of_reaches_its_case_within_a_minute",
     "no worker up": "starters.test_approvals.test_a_decision_needs_no_worker",
     "concurrent": "stores.test_decisions."
     "test_of_deciders_at_once_one_wins_and_the_others_are_told_who",
