@@ -111,7 +111,7 @@ class OpenEffects:
                 f"The refund of {entry.intent.amount} for {entry.intent.charge_id} "
                 f"({found.receipt}) was accepted and then not carried out: the money is back with "
                 "us, and the customer may have been told that it was paid. Find out why, and tell "
-                "the customer; a new case can refund it again, with an approval.",
+                "the customer; `casekeeper reopen` asks for an approval to refund it again.",
                 case=entry.case,
             )
         return await self._ledger.resolve(entry.key, found, RECONCILER)
