@@ -135,7 +135,7 @@ def _findings(state: CaseState) -> Table:
     others = [name for name in state.sections if name not in _STORY]
     for name in (*known, *others):
         section = state.sections[name]
-        table.add_row(Text(name, style="cyan"), f"{describe(section)}{_more(section)}")
+        table.add_row(Text(name, style="cyan"), Text(f"{describe(section)}{_more(section)}"))
     return table or Table.grid()
 
 

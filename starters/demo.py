@@ -202,7 +202,7 @@ def _tell(at: str, step: str, text: str, *, quiet: bool, style: str = "cyan") ->
     line.add_column(width=12, style="dim", justify="right")
     line.add_column(width=16, style=style)
     line.add_column()
-    line.add_row(at, step.replace("_", " "), text)
+    line.add_row(at, step.replace("_", " "), Text(text))
     out.print(line)
 
 

@@ -75,7 +75,8 @@ def _print(result: dict[str, Any]) -> None:
         ("Postgres", "database_url"),
         ("Redis", "redis_url"),
     ):
-        state = "[red]down[/red]" if name.lower() in result["problems"] else "[green]ok[/green]"
+        down = name.lower() in result["problems"]
+        state = Text("down", style="red") if down else Text("ok", style="green")
         table.add_row(name, state, Text(without_password(result[key])))
     table.add_row("Web UI", "", Text(result["web_url"] or "set CASEKEEPER_WEB_URL for links"))
     out.print(table)

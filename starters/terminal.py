@@ -74,9 +74,19 @@ def plain_step(step: str) -> str:
     return " ".join([name.replace("_", " "), *(p for p in rest if len(p) <= _LONGEST_WORD)])
 
 
-def plain_table(*columns: str) -> Table:
+class PlainTable(Table):
+    """A table whose cells are shown as they are: what looks like Rich's markup is none.
+
+    A merchant, a note or a reason comes from outside, and "[/b]" in it must not end the command.
+    """
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        super().add_row(*(Text(c) if isinstance(c, str) else c for c in cells), **options)
+
+
+def plain_table(*columns: str) -> PlainTable:
     """A table without lines; every cell may wrap, so that 80 columns suffice."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

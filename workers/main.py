@@ -4,7 +4,8 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -69,7 +70,24 @@ def build_worker(
         # A cancel reaches an activity with the answer to a heartbeat; by default some wait 8 s.
         "max_heartbeat_throttle_interval": timedelta(seconds=2),
     }
-    return Worker(client, **{**options, **overrides})
+    with _uncollected():
+        return Worker(client, **{**options, **overrides})
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """No garbage collection in the block, which loads every workflow into a sandbox of its own.
+
+    A finalizer that imports something while an import takes its lock breaks that import in Python
+    3.11 (KeyError of a thread's id: python/cpython issue 106176).
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 async def run_worker(

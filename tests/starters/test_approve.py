@@ -161,3 +161,15 @@ def use_stack(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", session.servers.temporal_address)
     monkeypatch.setenv("DATABASE_URL", session.servers.database_url)
     monkeypatch.setenv("REDIS_URL", session.servers.redis_url)
+
+
+async def test_what_looks_like_markup_in_a_note_is_shown_as_it_is(
+    casekeeper: CommandLine, parked: WorkflowHandle[Any, Any], case_id: str
+) -> None:
+    await casekeeper("approve", case_id, "--note", "two [/bold] charges")
+    await parked.result()
+
+    for command in ("show", "audit"):
+        shown = await casekeeper(command, case_id)
+        assert shown.code == 0, shown
+    assert "two [/bold] charges" in " ".join((await casekeeper("show", case_id)).out.split())

@@ -77,3 +77,14 @@ async def test_a_reset_mail_whose_link_was_taken_back_is_shown_as_such(
 
     assert mail["revoked_at"]
     assert "reset, revoked" in " ".join(people.out.split())
+
+
+@pytest.mark.parametrize("merchant", ["[/b] Shop", "[bold]Shop", "[link=http://evil.example]x"])
+async def test_what_looks_like_markup_in_a_merchants_name_is_shown_as_it_is(
+    casekeeper: CommandLine, world: SmallWorld, merchant: str
+) -> None:
+    await world.twins(merchant=merchant)
+    shown = await casekeeper("sandbox", "show")
+
+    assert shown.code == 0
+    assert merchant.split(maxsplit=1)[0][:12] in "".join(shown.out.split())

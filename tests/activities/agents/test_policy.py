@@ -6,6 +6,7 @@ from activities.agents.base import Finding
 from activities.agents.policy import PolicyAgent
 from cases.approvals import ApprovalSection, ApprovalState
 from cases.billing import BillingSection
+from cases.effects import EffectState, RefundItem, RefundSection
 from cases.policy import Decision, PolicySection
 from cases.sections import Section
 from cases.state import CaseStatus
@@ -112,12 +113,27 @@ async def test_a_request_that_nobody_needs_to_decide_any_more_is_withdrawn() -> 
     assert finding.status is None
 
 
-@pytest.mark.parametrize("state", set(ApprovalState) - {ApprovalState.PENDING})
+@pytest.mark.parametrize("state", [ApprovalState.DENIED, ApprovalState.EXPIRED, ApprovalState.VOID])
 async def test_a_request_that_is_closed_is_left_as_it_is(state: ApprovalState) -> None:
     before = (await asked(needs("billing"), LARGE)).model_copy(update={"state": state})
     finding = await judge(needs("billing", reason=Reason.FRAUD), LARGE, before, number=2)
 
     assert finding.sets_off is None
+
+
+async def test_what_was_approved_is_withdrawn_until_something_was_paid_by_it() -> None:
+    approved = (await asked(needs("billing"), LARGE)).model_copy(
+        update={"state": ApprovalState.APPROVED}
+    )
+    paid = RefundSection.of(
+        (RefundItem(charge_id="ch_2", amount=usd("612.00"), state=EffectState.SUCCEEDED),)
+    )
+    facts = (needs("billing", reason=Reason.FRAUD), LARGE, approved)
+    unused, used = await judge(*facts, number=2), await judge(*facts, paid, number=2)
+
+    assert unused.sets_off
+    assert unused.sets_off.withdraws_approval
+    assert used.sets_off is None
 
 
 async def test_no_model_is_asked_about_money() -> None:
