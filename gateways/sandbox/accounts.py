@@ -12,7 +12,7 @@ WITH new AS (
     INSERT INTO sandbox.account_changes (idempotency_key, kind, customer_id, case_id)
     SELECT $1, $2, $3, $4
      WHERE $2 <> 'unlock' OR EXISTS (SELECT 1 FROM sandbox.customers WHERE id = $3)
-    ON CONFLICT (idempotency_key) DO NOTHING RETURNING *
+    ON CONFLICT DO NOTHING RETURNING *
 ), unlocked AS (
     UPDATE sandbox.customers c SET locked = false
       FROM new WHERE new.kind = 'unlock' AND c.id = new.customer_id

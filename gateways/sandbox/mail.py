@@ -11,7 +11,7 @@ INSERT INTO sandbox.mails (id, kind, customer_id, case_id, body, idempotency_key
 SELECT $1, $2, $3, $4, $5, $6,
        (SELECT min(created_at) FROM sandbox.account_changes
          WHERE $2 = 'reset' AND kind = 'reset_revoked' AND customer_id = $3 AND case_id = $4)
-ON CONFLICT (idempotency_key) DO NOTHING"""
+ON CONFLICT DO NOTHING"""
 
 
 class SandboxMail:
@@ -36,7 +36,10 @@ class SandboxMail:
 async def send(
     connection: Any, kind: str, intent: EffectIntent, body: str, customer_id: str | None
 ) -> Outcome:
-    """Send one mail; the receipt is made of the key, so a repeat gets the same one."""
+    """Send one mail; the receipt is made of the key, so a repeat gets the same one.
+
+    Both are unique: of two sends at once the second may meet either index first.
+    """
     receipt = f"ml_{intent.key[4:28]}"
     try:
         await connection.execute(

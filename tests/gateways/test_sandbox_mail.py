@@ -33,6 +33,21 @@ async def test_an_answer_goes_out_once_per_case_however_often_it_is_sent(
     assert sent["id"] == outcomes[0].receipt
 
 
+async def test_of_sends_at_once_each_meets_the_one_mail_whichever_index_it_meets_first(
+    stores: Stores, world: SmallWorld, case_id: str
+) -> None:
+    customer = await world.customer()
+    mail = SandboxMail(stores.sandbox)
+    for n in range(60):
+        intent = answer_intent(
+            case_id=f"{case_id}_{n}", branch="main", customer_id=customer, text="Hello"
+        )
+        outcomes = await asyncio.gather(*(mail.send_answer(intent) for _ in range(8)))
+        assert {outcome.state for outcome in outcomes} == {EffectState.SUCCEEDED}
+
+    assert len(await world.mails("answer")) == 60
+
+
 async def test_another_case_sends_another_answer(
     stores: Stores, world: SmallWorld, case_id: str
 ) -> None:
