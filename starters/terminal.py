@@ -75,13 +75,13 @@ def plain_step(step: str) -> str:
 
 
 class PlainTable(Table):
-    """A table whose cells are shown as they are: what looks like Rich's markup is none.
+    """A table whose cells are shown as they are: no markup of Rich's, and nothing hidden.
 
     A merchant, a note or a reason comes from outside, and "[/b]" in it must not end the command.
     """
 
     def add_row(self, *cells: Any, **options: Any) -> None:
-        super().add_row(*(Text(c) if isinstance(c, str) else c for c in cells), **options)
+        super().add_row(*(Text(visible(c)) if isinstance(c, str) else c for c in cells), **options)
 
 
 def plain_table(*columns: str) -> PlainTable:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from starters.doctor import without_password
 from starters.session import Session
@@ -44,7 +45,7 @@ def assert_readable(done: Done) -> None:
     assert done.code == 0
     assert "\x1b" not in done.out
     for line in done.out.splitlines():
-        assert len(line) <= 80 or line.startswith("http://127.0.0.1:"), line
+        assert cell_len(line) <= 80 or line.startswith("http://127.0.0.1:"), line
 
 
 async def test_show_answers_the_promised_keys(
