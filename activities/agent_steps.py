@@ -70,7 +70,8 @@ class AgentActivities:
         if task.step in dossier.state.completed_steps:
             return _earlier_report(agent, task, dossier.state)
         finding = await agent.process(await self._assignment(agent, dossier, task))
-        return await self._record.commit(dossier.state, _updates(agent, task, finding))
+        updates = _updates(agent, task, dossier.state, finding)
+        return await self._record.commit(dossier.state, updates)
 
     @activity.defn
     async def record_failure(self, failure: AgentFailure) -> StepReport:
@@ -90,11 +91,12 @@ class AgentActivities:
                 error=error,
                 retries={task.step: 1},
                 reason="every attempt failed",
+                provenance=_saw(dossier.state),
             )
             return await self._record.commit(dossier.state, [update])
 
     def _agent(self, task: AgentTask) -> Agent[Any]:
-        return self._agents[task.agent](self._tools.for_customer(task.ref.customer_id))
+        return self._agents[task.agent](self._tools.for_case(task.ref))
 
     async def _assignment(self, agent: Agent[Any], dossier: Dossier, task: AgentTask) -> Assignment:
         """What the agent may see: the case, and of all working notes its own."""
@@ -125,7 +127,14 @@ class AgentActivities:
         return await self._record.load_dossier(ref, limit_days=self._tools.policy.limit_days)
 
 
-def _updates(agent: Agent[Any], task: AgentTask, finding: Finding[Any]) -> list[StepUpdate]:
+def _saw(state: CaseState) -> dict[str, str]:
+    """For the audit: the version of the case that the agent was given."""
+    return {"saw": str(state.version)}
+
+
+def _updates(
+    agent: Agent[Any], task: AgentTask, state: CaseState, finding: Finding[Any]
+) -> list[StepUpdate]:
     written: list[Section] = [finding.section]
     if finding.scratch:
         written.append(scratch_of(agent.name())(text=finding.scratch))
@@ -135,7 +144,7 @@ def _updates(agent: Agent[Any], task: AgentTask, finding: Finding[Any]) -> list[
         sections={section.name: section for section in written},
         status=finding.status,
         reason=finding.reason,
-        provenance=dict(finding.provenance),
+        provenance={**finding.provenance, **_saw(state)},
     )
     return [update, finding.sets_off] if finding.sets_off else [update]
 

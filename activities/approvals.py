@@ -8,11 +8,15 @@ from temporalio import activity
 from activities.errors import temporal_failures
 from activities.record import CaseRecord, reported
 from activities.steps import CaseRef, StepReport
-from cases.approvals import ApprovalSection, ApprovalState
+from cases.approvals import Approval, ApprovalSection, ApprovalState
+from cases.branches import assumed
 from cases.effects import Compensation
+from cases.errors import ApprovalNotFound
+from cases.ids import MAIN
 from cases.messages import ApprovalNotice
 from cases.ports import Approvals, Journal, Tasks
 from cases.records import Record
+from cases.state import StepUpdate
 from cases.tasks import TaskKind
 from cases.text import shorten
 
@@ -57,6 +61,7 @@ class ApprovalActivities:
         return [
             self.read_decision,
             self.close_approval,
+            self.assume_decision,
             self.remind_approvers,
             self.note_stray,
             self.hand_over,
@@ -75,6 +80,8 @@ class ApprovalActivities:
         async with temporal_failures():
             dossier = await self._record.load_dossier(task.ref, limit_days=1)
             asked = (task.approval_id,) if task.approval_id else dossier.state.pending_approvals
+            if task.ref.branch != MAIN:
+                asked = ()  # the request is the main line's
             for approval_id in asked:
                 await self._approvals.close(dossier.state, approval_id, task.end)
             if task.end is ApprovalState.VOID:
@@ -84,6 +91,29 @@ class ApprovalActivities:
             dossier = await self._record.load_dossier(task.ref, limit_days=1)
             await self._record.renew(dossier.state)
             return reported(dossier.state, {ApprovalSection.name: "approval"})
+
+    @activity.defn
+    async def assume_decision(self, task: ApprovalTask) -> StepReport:
+        """On a branch nobody is asked: what was decided over the same facts counts, or yes."""
+        async with temporal_failures():
+            state = (await self._record.load_dossier(task.ref, limit_days=1)).state
+            step = f"{ApprovalSection.name}:{task.approval_id}:assumed"
+            if step in state.completed_steps:
+                return reported(state, {ApprovalSection.name: step})
+            section = assumed(state, await self._on_record(task.approval_id))
+            update = StepUpdate(
+                step=step,
+                owner=section.owner,
+                sections={section.name: section},
+                reason=f"{section.state}: {section.note}",
+            )
+            return await self._record.commit(state, [update])
+
+    async def _on_record(self, approval_id: str) -> Approval | None:
+        try:
+            return await self._approvals.read(approval_id)
+        except ApprovalNotFound:
+            return None
 
     @activity.defn
     async def remind_approvers(self, task: ApprovalTask) -> bool:

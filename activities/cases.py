@@ -7,13 +7,13 @@ from typing import Any
 from temporalio import activity
 
 from activities.errors import temporal_failures
-from activities.record import CaseRecord
+from activities.record import CaseRecord, whole
 from activities.steps import CaseRef, StepReport
 from cases.errors import CaseClosed
 from cases.ids import check_identifier
 from cases.ports import Journal
 from cases.records import Record, digest_of
-from cases.state import Message, message_step
+from cases.state import CaseStatus, Message, message_step
 from cases.text import clean_text
 
 
@@ -33,6 +33,14 @@ class MessageTask(Record):
     place: int
 
 
+class Resumed(Record):
+    """Where a case stands, for a run that goes on with it."""
+
+    customer_id: str
+    status: CaseStatus
+    report: StepReport
+
+
 class CaseActivities:
     """Open a case, and take a message."""
 
@@ -42,7 +50,7 @@ class CaseActivities:
 
     def all(self) -> Sequence[Callable[..., Any]]:
         """What a worker registers."""
-        return [self.open_case, self.record_message]
+        return [self.open_case, self.resume_branch, self.record_message]
 
     @activity.defn
     async def open_case(self, task: OpenTask) -> None:
@@ -55,6 +63,14 @@ class CaseActivities:
             if task.opened_by:
                 check_identifier(task.opened_by, "opened_by")
             await self._record.open(task.ref, message, opened_by=task.opened_by)
+
+    @activity.defn
+    async def resume_branch(self, ref: CaseRef) -> Resumed:
+        """What a branch begins with: all that was done before its fork, as edited."""
+        async with temporal_failures():
+            state = (await self._record.load_dossier(ref, limit_days=1)).state
+            await self._record.renew(state)
+            return Resumed(customer_id=state.customer_id, status=state.status, report=whole(state))
 
     @activity.defn
     async def record_message(self, task: MessageTask) -> StepReport:

@@ -103,7 +103,7 @@ class EffectActivities:
                 self._accounts.look_up,
             )
             report = await self._settle_account(task, intent, outcome, _revoked(task, outcome))
-            problem = "" if outcome.state is EffectState.SUCCEEDED else str(outcome.code)
+            problem = "" if outcome.state.done else str(outcome.code)
             await self._tasks.end_compensation(
                 ref.case_id, ref.branch, Compensation.REVOKE_RESET, problem
             )
@@ -154,7 +154,7 @@ class EffectActivities:
     async def _settle_answer(
         self, task: AnswerTask, intent: EffectIntent, outcome: Outcome
     ) -> EffectReport:
-        sent = outcome.state is EffectState.SUCCEEDED
+        sent = outcome.state.done
         closes_as = task.resolution.closes_as if sent else CaseStatus.MANUAL_REVIEW
         section = task.resolution.model_copy(
             update={"answer": intent.content, "sent": sent, "closes_as": closes_as}
@@ -171,13 +171,13 @@ class EffectActivities:
 
 
 def _sent(task: ResetTask, outcome: Outcome) -> AccountSection:
-    sent = outcome.state is EffectState.SUCCEEDED
+    sent = outcome.state.done
     status = "reset_sent" if sent else "reset_not_sent"
     return task.account.model_copy(update={"reset_sent": sent, "status": status})
 
 
 def _revoked(task: RevokeTask, outcome: Outcome) -> AccountSection:
-    if outcome.state is not EffectState.SUCCEEDED:
+    if not outcome.state.done:
         return task.account
     return task.account.model_copy(update={"reset_sent": False, "status": "reset_revoked"})
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.record import CaseRecord
 from activities.steps import CaseRef, StepReport
@@ -11,6 +11,10 @@ from cases.effects import EffectIntent, EffectState, Outcome
 from cases.ports import EffectLedger
 from cases.records import Record
 from cases.state import StepUpdate
+
+#: What a branch is told while the main line is in the middle of the same effect, and how soon the
+#: branch asks again.
+IN_FLIGHT, LOOK_AGAIN = "in_flight", timedelta(seconds=1)
 
 LookUp = Callable[[EffectIntent], Awaitable[Outcome | None]]
 Perform = Callable[[EffectIntent], Awaitable[Outcome]]
@@ -42,11 +46,13 @@ class LedgeredEffects:
         """Claim, then perform what was claimed, unless it was done or must not be.
 
         Raises a retryable failure for an unknown outcome: Temporal calls again, and the next
-        attempt looks before it sends.
+        attempt looks before it sends. Nothing of a branch is performed: its claim is the outcome.
         """
         intent, claim = await self._ledger.claim(intent)
         if claim.outcome.settled:
             return intent, claim.outcome
+        if claim.outcome.code == IN_FLIGHT:
+            raise _unknown(intent, IN_FLIGHT, LOOK_AGAIN, ApplicationErrorCategory.BENIGN)
         if claim.earlier_attempts:
             found = await look_up(intent)
             if found:
@@ -82,10 +88,14 @@ class LedgeredEffects:
 
 
 def _unknown(
-    intent: EffectIntent, code: str | None, retry_after: timedelta | None
+    intent: EffectIntent,
+    code: str | None,
+    retry_after: timedelta | None,
+    category: ApplicationErrorCategory = ApplicationErrorCategory.UNSPECIFIED,
 ) -> ApplicationError:
     return ApplicationError(
         f"The outcome of {intent.kind} is unknown: {code}.",
         type="OutcomeUnknown",
         next_retry_delay=retry_after,
+        category=category,
     )

@@ -83,9 +83,7 @@ class OutboxActivities:
     async def _tell_case(self, waiting: Waiting) -> None:
         """Wake the case, which then reads the row; one that has ended needs no word."""
         if waiting.verdict:
-            await self._runs.tell_decision(
-                waiting.case_id, waiting.branch, waiting.approval_id, waiting.verdict
-            )
+            await self._runs.tell_decision(*waiting.listener, waiting.approval_id, waiting.verdict)
 
     async def _tell_approvers(self, waiting: Waiting) -> None:
         """Send the notice once, unless it was decided meanwhile."""

@@ -120,6 +120,19 @@ def reported(state: CaseState, steps: Mapping[str, str]) -> StepReport:
     )
 
 
+def whole(state: CaseState) -> StepReport:
+    """The report of all that is on record, for a workflow that begins with it."""
+    done: list[StepDone] = []
+    # Each step made one version, so a step's place in the list is its version.
+    for version, step in enumerate(state.completed_steps, start=1):
+        written = {n: s for n, s in state.sections.items() if state.section_versions[n] == version}
+        # Of several owners only where a branch begins: as if each had written its own.
+        for owner in sorted({section.owner for section in written.values()}) or [""]:
+            own = {name: section for name, section in written.items() if section.owner == owner}
+            done.append(StepDone.of(own, step=step, owner=owner, version=version))
+    return StepReport(done=tuple(done))
+
+
 def _of_customer(ref: CaseRef, state: CaseState) -> CaseState:
     """A case is never worked on for another customer than its own."""
     if not _is_of(ref, state):

@@ -17,6 +17,7 @@ from cases.effects import (
     RefundSection,
     refund_intent,
 )
+from cases.ids import MAIN
 from cases.policy import RefundPolicy
 from cases.ports import Payments, Tasks
 from cases.records import Record
@@ -87,13 +88,17 @@ class RefundActivities:
         async with temporal_failures():
             intent = self._intent(task)
             report = await self._settle(task, intent, _GAVE_UP)
-            await self._tasks.open(
-                TaskKind.EFFECT_UNKNOWN,
-                intent.key,
-                f"Nothing told whether {task.order.amount} of {task.order.charge_id} was refunded.",
-                case=(task.ref.case_id, task.ref.branch),
-            )
+            if task.ref.branch == MAIN:
+                await self._report_unknown(task, intent.key)
             return report
+
+    async def _report_unknown(self, task: RefundTask, key: str) -> None:
+        await self._tasks.open(
+            TaskKind.EFFECT_UNKNOWN,
+            key,
+            f"Nothing told whether {task.order.amount} of {task.order.charge_id} was refunded.",
+            case=(task.ref.case_id, task.ref.branch),
+        )
 
     async def _changed_since_approved(self, task: RefundTask, intent: EffectIntent) -> str | None:
         """What changed while a person decided, which can take days; None where nothing did.
@@ -101,7 +106,9 @@ class RefundActivities:
         Once the effect is in the ledger it is too late to ask: the provider's records may show our
         own refund.
         """
-        if task.approval_id is None or await self._effects.known(intent.key):
+        if task.approval_id is None or task.ref.branch != MAIN:
+            return None
+        if await self._effects.known(intent.key):
             return None
         if task.policy_version not in (None, self._policy.version):
             return POLICY_CHANGED

@@ -49,7 +49,7 @@ def facts_of(state: CaseState, *, cancelled: bool = False) -> AnswerFacts:
     approval = state.get(ApprovalSection)
     return AnswerFacts(
         closes_as=status,
-        refunded=_paid(state, EffectState.SUCCEEDED),
+        refunded=_paid(state, EffectState.SUCCEEDED, EffectState.SIMULATED),
         refund_requested=_paid(state, EffectState.PENDING),
         past_refunds=_past(state),
         nothing_found=policy is not None and policy.rule == "nothing_found",
@@ -76,7 +76,7 @@ def closing_status(state: CaseState) -> CaseStatus:
         return CaseStatus.MANUAL_REVIEW
     if account and account.reset_needed and not account.reset_sent:
         return CaseStatus.MANUAL_REVIEW
-    if refund and refund.state not in (EffectState.SUCCEEDED, EffectState.PENDING):
+    if refund and not (refund.state.done or refund.state is EffectState.PENDING):
         return CaseStatus.MANUAL_REVIEW
     if policy.approval_required and not refund:
         denied = approval is not None and approval.state is ApprovalState.DENIED
@@ -88,10 +88,10 @@ def closing_status(state: CaseState) -> CaseStatus:
     return CaseStatus.ANSWERED if all_tried else CaseStatus.MANUAL_REVIEW
 
 
-def _paid(state: CaseState, effect_state: EffectState) -> tuple[Money, ...]:
+def _paid(state: CaseState, *effect_states: EffectState) -> tuple[Money, ...]:
     refund = state.get(RefundSection)
     items = refund.items if refund else ()
-    return tuple(item.amount for item in items if item.state is effect_state)
+    return tuple(item.amount for item in items if item.state in effect_states)
 
 
 def _past(state: CaseState) -> tuple[tuple[Money, date], ...]:
@@ -120,9 +120,10 @@ def template(facts: AnswerFacts) -> str:
             for amount, day in facts.past_refunds
         ),
         *_outlook(facts),
-        "Kind regards,\nYour support team",
     ]
-    return "\n\n".join(paragraphs)
+    if len(paragraphs) == 1:
+        paragraphs.append("We looked into your request, and nothing is left to be done.")
+    return "\n\n".join([*paragraphs, "Kind regards,\nYour support team"])
 
 
 def _outlook(facts: AnswerFacts) -> list[str]:

@@ -109,6 +109,9 @@ class Approval(Record):
     decided_at: datetime | None = None
     note: str = ""
     consumed_by: tuple[str, ...] = ()
+    #: The branch that it is about, and who asked for its promotion: they may not approve it.
+    promotes: str | None = None
+    requested_by: str = ""
 
     def after(self, verdict: Verdict, name: str) -> tuple[ApprovalState, tuple[str, ...]]:
         """Where it stands once that person has said so too, and by whom it came there."""

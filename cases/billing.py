@@ -38,6 +38,10 @@ class RefundRecord(Record):
     amount: Money
     created_at: AwareDatetime
     status: str
+    #: The provider's own id of it.
+    receipt: str | None = None
+    #: The key of ours that it carries, if any.
+    key: str | None = None
 
     @property
     def stands(self) -> bool:

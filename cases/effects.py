@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
+from pydantic import Field
+
 from cases.billing import RefundOrder
 from cases.ids import answer_key, refund_key, reset_key, revoke_key, unlock_key
 from cases.money import Money
@@ -19,6 +21,8 @@ from cases.state import CaseStatus
 
 class EffectKind(StrEnum):
     REFUND = "refund"
+    #: What is paid on top of a refund that was too small, as a promoted branch wants it.
+    CORRECTION = "correction"
     RESET_MAIL = "reset_mail"
     #: Takes a reset mail's link back: the compensation of the one above.
     RESET_REVOKED = "reset_revoked"
@@ -26,6 +30,10 @@ class EffectKind(StrEnum):
     ANSWER = "answer"
     #: Tells approvers that something waits for them.
     NOTICE = "notice"
+
+    @property
+    def moves_money(self) -> bool:
+        return self in (EffectKind.REFUND, EffectKind.CORRECTION)
 
 
 class Compensation(StrEnum):
@@ -40,7 +48,8 @@ class EffectState(StrEnum):
 
     `sending`: claimed, and the outside may or may not have heard of it. `pending`: accepted, and
     decided later. `failed`: accepted, and later not carried out: the money is back. `unknown`: even
-    looking did not tell, so a person must. `refused`: the ledger did not let it out.
+    looking did not tell, so a person must. `refused`: the ledger did not let it out. `simulated`: a
+    branch wants it, and nobody has done it.
     """
 
     SENDING = "sending"
@@ -50,14 +59,24 @@ class EffectState(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     REFUSED = "refused"
+    SIMULATED = "simulated"
 
     @property
     def moved(self) -> bool:
-        """Whether the outside may have changed: after such a refund a case only goes forward."""
+        """Whether the outside may have changed: after such a refund a case only goes forward.
+
+        On a branch it would have.
+        """
         return self in _MOVED
 
+    @property
+    def done(self) -> bool:
+        """Whether it is done, on a branch as if it were."""
+        return self in _DONE
 
-_MOVED = frozenset({EffectState.SUCCEEDED, EffectState.PENDING, EffectState.UNKNOWN})
+
+_DONE = frozenset({EffectState.SUCCEEDED, EffectState.SIMULATED})
+_MOVED = _DONE | {EffectState.PENDING, EffectState.UNKNOWN}
 
 
 class EffectIntent(Record):
@@ -82,6 +101,8 @@ class EffectIntent(Record):
     compensation: Compensation | None = None
     #: What else the outside is told, and the digest covers: the text of an answer, say.
     content: str = ""
+    #: The branch whose promotion does it: the only thing that a case still does once that began.
+    promotes: str | None = Field(default=None, exclude_if=lambda branch: branch is None)
 
     @property
     def parameters_digest(self) -> str:
@@ -166,7 +187,7 @@ class RefundItem(Record):
 
 
 class RefundSection(Section):
-    """The refunds of a case; `amount` is what was really paid or is on its way."""
+    """The refunds of a case; `amount` is what was paid, is on its way, or would be on a branch."""
 
     name: ClassVar[str] = "refund"
     owner: ClassVar[str] = "refund"
@@ -180,7 +201,7 @@ class RefundSection(Section):
     @classmethod
     def of(cls, items: tuple[RefundItem, ...]) -> "RefundSection":
         """The section of these refunds: the worst state of its items stands."""
-        paid = [i.amount for i in items if i.state in (EffectState.SUCCEEDED, EffectState.PENDING)]
+        paid = [i.amount for i in items if i.state.done or i.state is EffectState.PENDING]
         amount = Money.zero(items[0].amount.currency)
         for one in paid:
             amount += one
@@ -196,6 +217,7 @@ class RefundSection(Section):
 
 _CONCERN = [
     EffectState.SUCCEEDED,
+    EffectState.SIMULATED,
     EffectState.PENDING,
     EffectState.SENDING,
     EffectState.REFUSED,

@@ -29,10 +29,19 @@ def workflow_id(case_id: str, branch: str = MAIN) -> str:
     return case_id if branch == MAIN else f"{case_id}@{branch}"
 
 
+def promotion_of(case_id: str) -> str:
+    """What stands for the case in the workflow id of a promotion: "promote:case_8842@b1".
+
+    No case has a colon in its id.
+    """
+    return f"promote:{case_id}"
+
+
 def parse_workflow_id(value: str) -> tuple[str, str]:
     """The case and the branch that a workflow id names."""
     case_id, _, branch = value.partition("@")
-    return case_id, branch or MAIN
+    named = (case_id, branch or MAIN)
+    return named if workflow_id(*named) == value else (value, MAIN)
 
 
 def checkpoint_id(branch: str, version: int) -> str:
@@ -56,6 +65,17 @@ def refund_key(provider_account: str, anchor_charge: str, slot: int, attempt: in
     other twin of a pair meet in one key. `attempt` rises only by a person's decision.
     """
     return _key("rf1_", provider_account, "duplicate", anchor_charge, str(slot), str(attempt))
+
+
+def correction_key(
+    provider_account: str, anchor_charge: str, slot: int, total_minor: int, attempt: int = 1
+) -> str:
+    """The idempotency key of what is paid on top of a duplicate's refund.
+
+    It names the sum that the duplicate shall come to: the same sum is never topped up twice.
+    """
+    facts = (anchor_charge, str(slot), str(total_minor), str(attempt))
+    return _key("co1_", provider_account, "correction", *facts)
 
 
 def reset_key(customer_id: str, case_id: str) -> str:

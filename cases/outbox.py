@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cases.approvals import ApprovalState, Verdict
 from cases.effects import EffectIntent, EffectKind
-from cases.ids import notice_key
+from cases.ids import notice_key, promotion_of
 from cases.money import Money
 from cases.records import Record
 
@@ -36,8 +36,10 @@ class Waiting(Record):
     state: ApprovalState
     #: The request was not asked anew since.
     current: bool
-    #: The case has ended.
+    #: The case has ended: nothing but a promotion is decided about it any more.
     closed: bool
+    #: The branch that the request is about.
+    promotes: str | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -45,6 +47,13 @@ class Waiting(Record):
         if self.closed or not self.current or self.state not in _DECIDED:
             return None
         return Verdict(self.state)
+
+    @property
+    def listener(self) -> tuple[str, str]:
+        """What hears of the decision, as `cases.ids.workflow_id` names it."""
+        if self.promotes is None:
+            return self.case_id, self.branch
+        return promotion_of(self.case_id), self.promotes
 
     @property
     def undecided(self) -> bool:
@@ -75,6 +84,9 @@ def notice_intent(waiting: Waiting) -> EffectIntent:
     case_id = waiting.case_id
     again = " still" if waiting.kind is Occasion.REMINDER else ""
     people = f" by {waiting.needed} people" if waiting.needed > 1 else ""
+    what = f"A refund of {waiting.amount}"
+    if waiting.promotes:
+        what = f"The promotion of branch {waiting.promotes}, to pay or recover {waiting.amount},"
     until = waiting.expires_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return EffectIntent(
         key=notice_key(waiting.approval_id, waiting.kind, waiting.asked),
@@ -83,7 +95,7 @@ def notice_intent(waiting: Waiting) -> EffectIntent:
         branch=waiting.branch,
         customer_id=waiting.customer_id,
         content=(
-            f"A refund of {waiting.amount} in case {case_id}{again} waits to be decided{people}: "
+            f"{what} in case {case_id}{again} waits to be decided{people}: "
             f"`casekeeper approve {case_id}` or `casekeeper deny {case_id}`. "
             f"Without a decision by {until} it is denied."
         ),

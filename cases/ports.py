@@ -198,6 +198,10 @@ class EffectLedger(Protocol):
         """The row of an effect, or None."""
         ...
 
+    async def own_refunds(self, case_id: str) -> frozenset[str]:
+        """Keys and receipts of all that the case has paid back or is at paying back."""
+        ...
+
 
 class Approvals(Protocol):
     """Requests for a person's decision."""

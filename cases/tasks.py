@@ -20,6 +20,10 @@ class TaskKind(StrEnum):
     RUN_ENDED = "run_ended"
     #: The provider's records and the ledger differ.
     DIFFERENCE = "difference"
+    #: A promoted branch wants less than was paid, and money is never charged back by itself.
+    MONEY_TO_RECOVER = "money_to_recover"
+    #: A promoted branch wants more than could be done.
+    PROMOTION_INCOMPLETE = "promotion_incomplete"
 
 
 class Task(Record):

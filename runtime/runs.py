@@ -72,6 +72,16 @@ class TemporalRuns:
             raise _unavailable(error) from error
         return status is WorkflowExecutionStatus.RUNNING
 
+    async def stop(self, case_id: str, branch: str, reason: str) -> None:
+        """End the run of the case, if one is open: the case goes on without it."""
+        try:
+            await self._client.get_workflow_handle(workflow_id(case_id, branch)).terminate(
+                reason=reason
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _unavailable(error) from error
+
     async def _status(self, name: str) -> WorkflowExecutionStatus | None:
         """Of the newest run; None where Temporal has none (any more)."""
         try:

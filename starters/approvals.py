@@ -15,6 +15,7 @@ Inbox = dict[str, list[dict[str, Any]]]
 _RULES = {
     "above_limit": "above the limit",
     "failed_before": "an earlier refund of it came to nothing",
+    "promotion": "a branch is to be promoted",
 }
 
 
@@ -49,12 +50,17 @@ def _print_requests(requests: list[Approval]) -> None:
         table.add_row(
             request.case_id,
             "\n".join([str(request.amount), *_orders(request)]),
-            _RULES.get(request.rule, request.rule.replace("_", " ")),
+            _why(request),
             _so_far(request),
             f"{request.expires_at:%m-%d %H:%M}",
         )
     out.print(table)
     out.print("Decide with `casekeeper approve CASE` or `casekeeper deny CASE`.", style="dim")
+
+
+def _why(request: Approval) -> str:
+    why = _RULES.get(request.rule, request.rule.replace("_", " "))
+    return f"{why}: {request.promotes}" if request.promotes else why
 
 
 def _orders(request: Approval) -> list[str]:

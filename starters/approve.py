@@ -13,8 +13,9 @@ from cases.errors import (
     ConcurrentModification,
     Conflict,
     Forbidden,
+    InvalidInput,
 )
-from cases.ids import MAIN, check_identifier
+from cases.ids import MAIN, check_identifier, promotion_of
 from cases.messages import ApprovalNotice
 from cases.money import Money
 from cases.records import Record
@@ -118,7 +119,14 @@ async def decide(
 
 
 async def _request(stores: Stores, state: CaseState, request_id: str | None) -> Approval:
-    """The request to decide; of a closed case there is none."""
+    """The request to decide; a closed case has none but for its promotion."""
+    waiting = await stores.approvals.pending_of(state.case_id, MAIN)
+    meant = [one for one in waiting if request_id in (None, one.approval_id)]
+    if len(meant) > 1:
+        ids = " or ".join(f"{one.approval_id} ({about(one)})" for one in meant)
+        raise InvalidInput("--request", f"say which of them: {ids}")
+    if meant and (meant[0].promotes or not state.status.closed):
+        return meant[0]
     try:
         newest = await stores.approvals.newest_of(state.case_id, MAIN)
     except ApprovalNotFound:
@@ -130,6 +138,13 @@ async def _request(stores: Stores, state: CaseState, request_id: str | None) -> 
     if request_id not in (None, newest.approval_id):
         raise VoidRequest(state.case_id)
     return newest
+
+
+def about(request: Approval) -> str:
+    """What a request is about, for people."""
+    if request.promotes:
+        return f"promotion of {request.promotes}, {request.amount}"
+    return f"refund of {request.amount}"
 
 
 def _over(state: CaseState, request: Approval) -> Conflict:
@@ -159,19 +174,23 @@ async def commit_decision(stores: Stores, state: CaseState, request: Approval, s
                 raise
             state = await stores.cases.load(state.case_id, MAIN)
         else:
-            await stores.record.project(state.case_id, MAIN, [update], committed)
+            if update:
+                await stores.record.project(state.case_id, MAIN, [update], committed)
             return
 
 
 async def _wake(session: Session, decided: Approval) -> bool:
     """Tell the case. If this does not come to pass, a worker tells it: the row is on record."""
+    handle = session.handle(decided.case_id)
+    if decided.promotes:
+        handle = session.handle(promotion_of(decided.case_id), decided.promotes)
     try:
-        await session.handle(decided.case_id).signal(
+        await handle.signal(
             SupportCaseWorkflow.approval_decided,
             ApprovalNotice(approval_id=decided.approval_id, verdict=decided.state.value),
         )
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
+        if error.status is RPCStatusCode.NOT_FOUND and not decided.promotes:
             raise
         return False
     await session.stores.outbox.told(decided.approval_id)
@@ -180,16 +199,22 @@ async def _wake(session: Session, decided: Approval) -> bool:
 
 def _print(result: dict[str, Any]) -> None:
     amount, case_id = Money.model_validate(result["amount"]), result["case_id"]
+    what = f"Refund of [bold]{amount}[/bold] in {case_id}"
+    branch = result["promotes"]
+    if branch:
+        what = f"Promotion of {branch} ([bold]{amount}[/bold] to pay or recover) in {case_id}"
     if result["state"] == ApprovalState.PENDING:
         given, needed = len(result["approved_by"]), result["needed"]
         out.print(
-            f"Refund of [bold]{amount}[/bold] in {case_id}: approved by "
+            f"{what}: approved by "
             f"{' and '.join(result['approved_by'])}, {given} of {needed}. Another person must, too."
         )
         return
     names = result["decided_by"]
     if result["state"] == ApprovalState.APPROVED and len(result["approved_by"]) > 1:
         names = " and ".join(result["approved_by"])
-    out.print(f"Refund of [bold]{amount}[/bold] in {case_id}: {result['state']} by {names}.")
-    if not result["case_told"]:
+    out.print(f"{what}: {result['state']} by {names}.")
+    if branch and not result["case_told"]:
+        out.print(f"Nothing waits for it: repeat `casekeeper promote {case_id}@{branch}`.")
+    elif not result["case_told"]:
         out.print("Temporal does not answer: it is on record, and the case is told of it later.")

@@ -10,8 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cases.approvals import ApprovalSection, ApprovalState
+from cases.branches import EffectMode
 from cases.effects import EffectState, RefundSection, ResolutionSection
-from cases.ids import check_identifier, parse_checkpoint_id, workflow_id
+from cases.ids import MAIN, check_identifier, parse_checkpoint_id, workflow_id
+from cases.money import Money
 from cases.policy import PolicySection
 from cases.sections import Section
 from cases.sizes import measure
@@ -34,14 +36,23 @@ async def view_case(
     if checkpoint is not None:
         branch, at = checkpoint_place(checkpoint)
     state = await session.stores.cases.load(case_id, branch, at=at)
-    effects = await session.stores.ledger.of_case(case_id, branch)
+    effects = await _effects(session, case_id, branch)
     run_id = await session.run_id(case_id, branch)
     return as_json(state) | {
-        "effects": [effect.model_dump(mode="json") for effect in effects],
+        "effects": effects,
         "workflow_id": workflow_id(case_id, branch),
         "run_id": run_id,
         "web_url": session.link(case_id, branch, run_id),
     }
+
+
+async def _effects(session: Session, case_id: str, branch: str) -> list[dict[str, Any]]:
+    """What was done outside; on a branch what it wants done, and how that was answered."""
+    if branch == MAIN:
+        done = await session.stores.ledger.of_case(case_id, branch)
+        return [effect.model_dump(mode="json") for effect in done]
+    wanted = await session.stores.branches.effects(case_id, branch)
+    return [effect.model_dump(mode="json", exclude={"intent"}) for effect in wanted]
 
 
 def checkpoint_place(checkpoint: str) -> tuple[str, int]:
@@ -79,8 +90,9 @@ def as_json(state: CaseState) -> dict[str, Any]:
 
 def print_case(view: Mapping[str, Any], *, as_of: str | None = None) -> None:
     """The case for people: what was said, what was found and done, and the answer."""
+    on_branch = f", branch {view['branch']}" if view["branch"] != MAIN else ""
     out.print(
-        Text(view["case_id"], style="bold").append(
+        Text(f"{view['case_id']}{on_branch}", style="bold").append(
             f"  {view['status'].replace('_', ' ')}", style=_STYLES.get(view["status"], "yellow")
         )
     )
@@ -93,7 +105,9 @@ def print_case(view: Mapping[str, Any], *, as_of: str | None = None) -> None:
     state = _state_of(view)
     out.print(Padding(_findings(state), (1, 2)))
     print_answer(view)
-    if as_of is None:
+    for line in _on_branch(view) if on_branch and as_of is None else ():
+        out.print(line, style="yellow", markup=False)
+    if as_of is None and not on_branch:
         for line in _since_then(state, view.get("effects", ())):
             out.print(line, style="yellow", markup=False)
     if view["status"] == "awaiting_approval" and as_of is None:
@@ -139,14 +153,34 @@ def _findings(state: CaseState) -> Table:
     return table or Table.grid()
 
 
+def _on_branch(view: Mapping[str, Any]) -> list[str]:
+    """What became of the branch's effects, none of which has left."""
+    said: list[str] = []
+    for effect in view.get("effects", ()):
+        amount = effect["amount"] and Money.model_validate(effect["amount"])
+        about = f" of {amount}" if amount else ""
+        what = f"{effect['kind'].replace('_', ' ').capitalize()}{about}"
+        said.append(f"{what}: {_ANSWERED[effect['mode']]}.")
+    return said
+
+
+_ANSWERED = {
+    EffectMode.ADOPTED: "as the main line did it",
+    EffectMode.CONFLICT: "otherwise than the main line did it, so only simulated",
+    EffectMode.SIMULATED: "simulated; nothing has left",
+}
+
+
 def _since_then(state: CaseState, effects: Sequence[Mapping[str, Any]]) -> list[str]:
     """What became of a refund after the case had its last word about it."""
     refund = state.get(RefundSection)
-    then = {item.charge_id: item for item in refund.items} if refund else {}
+    # By the sum too: what was paid on top is another refund of the same charge.
     return [
         f"Since then the refund of {item.amount} of {item.charge_id} has {effect['state']}."
         for effect in effects
-        if (item := then.get(effect["charge_id"])) and effect["state"] in _LATER - {item.state}
+        for item in (refund.items if refund else ())
+        if (effect["charge_id"], effect["amount"]) == (item.charge_id, item.amount.model_dump())
+        and effect["state"] in _LATER - {item.state}
     ]
 
 
@@ -163,6 +197,8 @@ def _more(section: Section) -> str:
             note = f": {visible(section.note)}" if section.note else ""
             by = "approved so far by" if section.state is ApprovalState.PENDING else "by"
             return f"{',' * (by != 'by')} {by} {' and '.join(names)}{note}"
+        case ApprovalSection(note=str(note)) if note:
+            return f"; {visible(note)[0].lower()}{visible(note)[1:]}"
         case RefundSection(receipt=str(receipt)):
             return f", receipt {receipt}"
         case _:

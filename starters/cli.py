@@ -17,12 +17,16 @@ from starters.approvals import approvals
 from starters.approve import approve, deny
 from starters.approvers import approvers
 from starters.audit import audit
+from starters.backtest import backtest
 from starters.cancel import cancel
 from starters.demo import demo
 from starters.diff import diff
 from starters.doctor import doctor
+from starters.explain import explain
+from starters.fork import fork
 from starters.history import history
 from starters.migrate import migrate
+from starters.promote import promote
 from starters.reconcile import reconcile
 from starters.reopen import reopen
 from starters.resolve import resolve
@@ -49,7 +53,8 @@ _GROUPS = {
     "Try it": (demo, up),
     "Cases": (start, say, cancel, reopen),
     "Decide": (approvals, approve, deny, resolve, unlock),
-    "Look": (show, history, diff, audit),
+    "Look": (show, history, diff, explain, audit),
+    "Time travel": (fork, promote, backtest),
     "Run it": (worker, reconcile, migrate, doctor),
 }
 

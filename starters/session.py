@@ -58,23 +58,25 @@ class Session:
                 return None
             raise
 
-    async def until_ended(self, case_id: str, say: Callable[[str], None]) -> CaseState:
+    async def until_ended(
+        self, case_id: str, say: Callable[[str], None], *, branch: str = MAIN
+    ) -> CaseState:
         """The case once its run has ended; tells, once, when a person must decide meanwhile.
 
         Raises RunFailed if the run ended and the case did not.
         """
-        ended = asyncio.ensure_future(self.handle(case_id).result())
+        ended = asyncio.ensure_future(self.handle(case_id, branch).result())
         told = False
         while not ended.done():
             await asyncio.wait({ended}, timeout=_LOOK_AGAIN_S)
-            state = await self.stores.cases.load(case_id, MAIN)
-            if state.pending_approvals and not told:
+            state = await self.stores.cases.load(case_id, branch)
+            if state.pending_approvals and branch == MAIN and not told:
                 say(f"{case_id} waits for a person: `casekeeper approve {case_id}`, or `deny`.")
                 told = True
         problem = ended.exception()
         if problem is not None and not isinstance(problem, WorkflowFailureError):
             raise problem
-        state = await self.stores.cases.load(case_id, MAIN)
+        state = await self.stores.cases.load(case_id, branch)
         if not state.status.closed:
             raise RunFailed(case_id, problem.cause if problem else None)
         return state

@@ -59,8 +59,9 @@ CaseArgument = Annotated[
 
 #: Longer parts of a step's name are generated ids and keys.
 _LONGEST_WORD = 20
-#: Characters that turn the reading direction or hide what follows: shown by their number.
-_DECEPTIVE = re.compile("[\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
+#: Characters that steer the terminal, turn the reading direction or hide what follows: shown by
+#: their number.
+_DECEPTIVE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u200b\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 def visible(text: str) -> str:

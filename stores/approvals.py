@@ -47,25 +47,32 @@ class PostgresApprovals:
             raise ApprovalNotFound(case_id)
         return _approval(row)
 
+    async def pending_of(self, case_id: str, branch: str) -> list[Approval]:
+        """The case's requests that wait for a person, newest first."""
+        rows = await fetch_rows(self._pool, "pending_approvals", case_id, branch)
+        return [_approval(row) for row in rows]
+
+    async def of_promotion(self, case_id: str, branch: str) -> Approval | None:
+        """The last request about the promotion of a branch, or None."""
+        row = await fetch_row(self._pool, "approval_of_promotion", case_id, branch)
+        return _approval(row) if row else None
+
     async def decide(
         self, state: CaseState, approval: Approval, token: str, verdict: Verdict, note: str
-    ) -> tuple[StepUpdate, Committed]:
+    ) -> tuple[StepUpdate | None, Committed]:
         """Say so as the holder of the token; it is decided once enough different people have.
 
-        Returns the step that was committed with it. Raises Forbidden, AlreadyDecided, StaleRequest
-        or CaseClosed, each with an audit row, and ConcurrentModification for an outdated `state`.
+        Returns the step that was committed with it; of a promotion there is none. Raises Forbidden,
+        AlreadyDecided, StaleRequest or CaseClosed, each with an audit row, and
+        ConcurrentModification for an outdated `state`.
         """
         note = storable(note)
         approver = await fetch_row(self._pool, "find_approver", token_hash(token))
         name = approver["name"] if approver else "unknown"
         approval = await self.read(approval.approval_id)  # no older than the state
-        now, decided_by = approval.after(verdict, name)
-        decided = _section(state, approval).model_copy(
-            update={"state": now, "decided_by": decided_by, "note": note}
-        )
-        name_of_step = f"vote:{name}" if now is ApprovalState.PENDING else now.value
-        update = _step(decided, approval, name_of_step, f"{verdict} by {name}")
-        encoded = encode_steps([update], state.expected(decided.name))
+        update = None if approval.promotes else _decided(state, approval, verdict, name, note)
+        written = [update] if update else []
+        encoded = encode_steps(written, state.expected(ApprovalSection.name))
         try:
             async with case_errors(approval.case_id, approval.branch):
                 row = await fetch_row(
@@ -104,6 +111,17 @@ class PostgresApprovals:
             self._pool, "note_event", approval.case_id, approval.branch, actor, "decision_refused",
             str(refusal),
         )  # fmt: skip
+
+
+def _decided(
+    state: CaseState, approval: Approval, verdict: Verdict, name: str, note: str
+) -> StepUpdate:
+    now, decided_by = approval.after(verdict, name)
+    decided = _section(state, approval).model_copy(
+        update={"state": now, "decided_by": decided_by, "note": note}
+    )
+    name_of_step = f"vote:{name}" if now is ApprovalState.PENDING else now.value
+    return _step(decided, approval, name_of_step, f"{verdict} by {name}")
 
 
 def _section(state: CaseState, approval: Approval) -> ApprovalSection:
@@ -152,6 +170,7 @@ def _refusal(approval: Approval, error: asyncpg.PostgresError) -> CaseError:
 _OBJECTIONS = {
     "revoked": "{name} is not an approver any more.",
     "own_request": "{name} opened case {approval.case_id}: another person must decide.",
+    "own_promotion": "{name} asked for this promotion: another person must decide.",
     "own_customer": "Case {approval.case_id} is {name}'s own: another person must decide.",
     "above_limit": "{approval.amount} is above the limit of {name}.",
     "approved_before": "{name} has approved it already: another person must.",
@@ -163,7 +182,7 @@ def _approval(row: asyncpg.Record) -> Approval:
         key: row[key]
         for key in ("approval_id", "case_id", "branch", "digest", "rule", "state", "requested_at",
                     "expires_at", "needed", "approved_by", "asked", "decided_by", "decided_at",
-                    "note")
+                    "note", "promotes", "requested_by")
     }  # fmt: skip
     return Approval(
         amount=Money(amount_minor=row["amount_minor"], currency=row["currency"]),

@@ -101,12 +101,15 @@ class PostgresCases:
     async def history(
         self, case_id: str, branch: str, *, limit: int = 1000, before: int | None = None
     ) -> list[Checkpoint]:
-        """The branch's newest checkpoints (before a version), oldest first; raises CaseNotFound."""
+        """The newest checkpoints (before a version) of a branch and of what it comes from.
+
+        Oldest first; raises CaseNotFound.
+        """
         until = NEWEST if before is None else min(before, NEWEST)
         rows = await fetch_rows(self._pool, "list_checkpoints", case_id, branch, limit, until)
         if not rows:
             raise CaseNotFound(case_id, branch)
-        return [_checkpoint(branch, row) for row in rows if row["version"] is not None]
+        return [_checkpoint(row) for row in rows if row["version"] is not None]
 
 
 def committed(row: asyncpg.Record | None) -> Committed:
@@ -116,14 +119,14 @@ def committed(row: asyncpg.Record | None) -> Committed:
     return Committed(version=row["version"], repeated=row["repeated"])
 
 
-def _checkpoint(branch: str, row: asyncpg.Record) -> Checkpoint:
+def _checkpoint(row: asyncpg.Record) -> Checkpoint:
     parent = row["parent_version"]
     return Checkpoint(
-        checkpoint_id=checkpoint_id(branch, row["version"]),
+        checkpoint_id=checkpoint_id(row["branch"], row["version"]),
         parent_checkpoint_id=checkpoint_id(row["parent_branch"], parent) if parent else None,
-        branch=branch,
         **{key: row[key] for key in (
-            "step", "owner", "status", "version", "size", "schema_version", "created_at")},
+            "branch", "step", "owner", "status", "version", "size", "schema_version",
+            "created_at")},
     )  # fmt: skip
 
 

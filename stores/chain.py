@@ -52,17 +52,18 @@ def _problems(row: Row, previous: bytes, settled: Mapping[str, str]) -> list[str
 def _unrecorded(case: Row, rows: Sequence[Row]) -> list[str]:
     """What stands in a table without an audit row of its own."""
     problems: list[str] = []
-    for kind, event in _RECORDED_BY.items():
-        recorded = sum(row["event"] == event for row in rows)
+    for kind, events in _RECORDED_BY.items():
+        recorded = sum(row["event"] in events for row in rows)
         if case[kind] > recorded:
-            problems.append(f"{case[kind]} {kind}, but only {recorded} on record")
+            problems.append(f"{case[kind]} {kind.replace('_', ' ')}, but only {recorded} on record")
     return problems
 
 
 _RECORDED_BY = {
-    "sections": "section_written",
-    "messages": "message_received",
-    "effects": "effect_claimed",
+    "sections": ("section_written",),
+    "messages": ("message_received",),
+    "effects": ("effect_claimed",),
+    "branch_effects": ("effect_adopted", "effect_conflict", "effect_simulated"),
 }
 
 
@@ -73,14 +74,27 @@ def _has_its_value(row: Row) -> bool:
 
 
 def _has_its_effect(row: Row, settled: Mapping[str, str]) -> bool:
+    effect: dict[str, Any] = json.loads(row["effect"] or "{}")
+    if row["event"] in _RECORDED_BY["branch_effects"]:
+        return _has_its_answer(row, effect)
     if row["event"] != "effect_claimed":
         return True
-    effect: dict[str, Any] = json.loads(row["effect"] or "{}")
     claimed = bytes(row["body_hash"]).hex()
     return (
         effect.get("parameters_hash") == claimed
         and _parameters_digest(effect) == claimed
         and _outcome(effect) == settled.get(row["step"], "sending")
+    )
+
+
+def _has_its_answer(row: Row, effect: Mapping[str, Any]) -> bool:
+    """How a branch's effect was answered never changes."""
+    claimed = bytes(row["body_hash"]).hex()
+    return (
+        effect.get("parameters_hash") == claimed
+        and f"effect_{effect['mode']}" == row["event"]
+        and _parameters_digest(effect) == claimed
+        and f"{effect['kind']} {_outcome(effect)}" == row["detail"]
     )
 
 

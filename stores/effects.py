@@ -96,6 +96,11 @@ class PostgresLedger:
         rows = await fetch_rows(self._pool, "list_effects", case_id, branch)
         return [_effect(row) for row in rows]
 
+    async def own_refunds(self, case_id: str) -> frozenset[str]:
+        """Keys and receipts of all that the case has paid back or is at paying back."""
+        rows = await fetch_rows(self._pool, "own_refunds", case_id)
+        return frozenset(mark for row in rows for mark in row.values() if mark)
+
 
 def _effect(row: asyncpg.Record) -> Effect:
     fields = dict(row)

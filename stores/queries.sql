@@ -7,26 +7,29 @@ SELECT version, repeated FROM open_case($1, $2, $3, $4, $5, $6, $7)
 SELECT version, repeated FROM commit_steps($1, $2, $3, $4, $5)
 
 -- load_state --
--- All that makes a case's state at a version: its steps, sections and messages, in one round trip.
+-- All that makes a case's state at a version: its steps, sections and messages, in one round trip. A
+-- branch has those of its ancestors too, and the customer's words as they were edited.
+WITH line AS MATERIALIZED (SELECT * FROM lineage($1, $2, $3))
 SELECT 'case' AS kind, c.customer_id AS name, c.version, NULL::bytea AS body,
        c.opened_at AS at, NULL AS status, NULL AS owner, NULL AS error, c.schema_version::text AS extra
   FROM cases c WHERE c.case_id = $1 AND c.branch = $2
 UNION ALL
 SELECT 'step', k.step, k.version, NULL, k.created_at, k.status, k.owner, k.error, k.retries::text
-  FROM checkpoints k WHERE k.case_id = $1 AND k.branch = $2 AND k.version <= $3
+  FROM line l JOIN checkpoints k ON k.case_id = $1 AND k.branch = l.branch AND k.version <= l.until
 UNION ALL
 SELECT * FROM (
     SELECT DISTINCT ON (s.name) 'section', s.name, s.version, s.body, NULL::timestamptz, s.encoding, s.owner, NULL,
            coalesce(s.bytes, octet_length(s.body))::text
-      FROM sections s WHERE s.case_id = $1 AND s.branch = $2 AND s.version <= $3
+      FROM line l JOIN sections s ON s.case_id = $1 AND s.branch = l.branch AND s.version <= l.until
      ORDER BY s.name, s.version DESC) AS newest
 UNION ALL
 SELECT * FROM (
-    SELECT 'message', m.message_id, m.version, m.body, m.received_at, NULL, NULL, NULL, m.position::text
-      FROM messages m WHERE m.case_id = $1 AND m.branch = $2 AND m.version <= $3
-     ORDER BY m.position DESC LIMIT $5) AS newest_messages
+    SELECT DISTINCT ON (m.position) 'message', m.message_id, m.version, m.body, m.received_at, NULL, NULL, NULL,
+           m.position::text
+      FROM line l JOIN messages m ON m.case_id = $1 AND m.branch = l.branch AND m.version <= l.until
+     ORDER BY m.position DESC, m.version DESC LIMIT $5) AS newest_messages
 UNION ALL
-SELECT 'refunded', p.code, refunded_lately(c.customer_id, p.code, $4, $1, $2), NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 'refunded', p.code, refunded_lately(c.customer_id, p.code, $4, $1), NULL, NULL, NULL, NULL, NULL, NULL
   FROM cases c,
        LATERAL (SELECT DISTINCT e.currency AS code FROM effects e
                  WHERE e.customer_id = c.customer_id AND e.kind = 'refund') AS p
@@ -34,7 +37,7 @@ SELECT 'refunded', p.code, refunded_lately(c.customer_id, p.code, $4, $1, $2), N
 UNION ALL
 SELECT 'unpaid', e.duplicate_group, count(*), NULL, NULL, NULL, NULL, NULL, NULL
   FROM cases c JOIN effects e ON e.customer_id = c.customer_id AND e.kind = 'refund'
-   AND e.state IN ('rejected', 'failed') AND (e.case_id, e.branch) <> (c.case_id, c.branch)
+   AND e.state IN ('rejected', 'failed') AND e.case_id <> c.case_id
  WHERE c.case_id = $1 AND c.branch = $2 GROUP BY e.duplicate_group
 
 -- read_archive --
@@ -42,14 +45,31 @@ SELECT 'unpaid', e.duplicate_group, count(*), NULL, NULL, NULL, NULL, NULL, NULL
 SELECT encoding, bytes, body FROM archive WHERE case_id = $1 AND digest = $2
 
 -- list_checkpoints --
--- A branch's newest checkpoints before a version, oldest first; one row of nulls for a case that has
--- none there.
+-- A branch's newest checkpoints before a version, its ancestors' included, oldest first; one row of nulls
+-- for a case that has none there.
 SELECT k.* FROM cases c
   LEFT JOIN LATERAL (
-    SELECT version, parent_branch, parent_version, step, owner, status, size, schema_version, created_at
-      FROM checkpoints WHERE case_id = c.case_id AND branch = c.branch AND version < $4
-     ORDER BY version DESC LIMIT $3) AS k ON true
+    SELECT k.branch, k.version, k.parent_branch, k.parent_version, k.step, k.owner, k.status, k.size,
+           k.schema_version, k.created_at
+      FROM lineage(c.case_id, c.branch, $4::bigint - 1) l
+      JOIN checkpoints k ON k.case_id = c.case_id AND k.branch = l.branch AND k.version <= l.until
+     ORDER BY k.version DESC LIMIT $3) AS k ON true
  WHERE c.case_id = $1 AND c.branch = $2 ORDER BY k.version
+
+-- fork_case --
+-- Begin a branch after a checkpoint, with the edits as its first step.
+SELECT fork_case($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS version
+
+-- list_branches --
+-- The lines of a case, the main line first.
+SELECT case_id, branch, parent_branch, parent_version, status, version, base_version, forked_by, opened_at,
+       closed_at, promoted_at
+  FROM cases WHERE case_id = $1 ORDER BY parent_branch IS NOT NULL, opened_at, branch
+
+-- list_branch_effects --
+-- What a branch wants done outside, and how that was answered.
+SELECT key, kind, mode, version, amount_minor, currency, charge_id, state, receipt, code, intent, at
+  FROM branch_effects WHERE case_id = $1 AND branch = $2 ORDER BY at, key
 
 -- read_audit --
 -- A branch's audit rows before a seq, newest first, each with the written value and the one before it
@@ -60,8 +80,10 @@ SELECT a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_versio
   LEFT JOIN case_audit a ON (a.case_id, a.branch) = (c.case_id, c.branch) AND a.seq < $3
   LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
                         = (a.case_id, a.branch, a.section, a.version)
-  LEFT JOIN sections o ON (o.case_id, o.branch, o.name, o.version)
-                        = (a.case_id, a.branch, a.section, a.old_version)
+  LEFT JOIN sections o ON (o.case_id, o.name, o.version) = (a.case_id, a.section, a.old_version)
+                       AND (o.branch = c.branch OR c.parent_branch IS NOT NULL AND o.branch IN (
+                            SELECT l.branch FROM lineage(c.case_id, c.branch, a.old_version) l
+                             WHERE l.until >= a.old_version))
  WHERE c.case_id = $1 AND c.branch = $2 ORDER BY a.seq DESC LIMIT $4
 
 -- read_chains --
@@ -75,7 +97,9 @@ WITH wanted AS MATERIALIZED (
            (SELECT count(*) FROM messages m
              WHERE (m.case_id, m.branch) = (c.case_id, c.branch)) AS messages,
            (SELECT count(*) FROM effects e
-             WHERE (e.case_id, e.branch) = (c.case_id, c.branch)) AS effects
+             WHERE (e.case_id, e.branch) = (c.case_id, c.branch)) AS effects,
+           (SELECT count(*) FROM branch_effects e
+             WHERE (e.case_id, e.branch) = (c.case_id, c.branch)) AS branch_effects
       FROM unnest($1::text[], $2::text[]) AS given(case_id, branch)
       JOIN cases c USING (case_id, branch))
 SELECT w.*, a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_version, a.body_hash,
@@ -83,13 +107,16 @@ SELECT w.*, a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_v
        a.event = 'message_received' AND EXISTS (
            SELECT FROM messages m WHERE (m.case_id, m.branch, m.version) = (a.case_id, a.branch, a.version)
               AND pg_catalog.sha256(m.body) = a.body_hash OFFSET 0) AS message_found,
-       CASE WHEN e.key IS NOT NULL THEN pg_catalog.to_jsonb(e) END AS effect
+       CASE WHEN e.key IS NOT NULL THEN pg_catalog.to_jsonb(e)
+            WHEN b.key IS NOT NULL THEN pg_catalog.to_jsonb(b) END AS effect
   FROM wanted w
   LEFT JOIN case_audit a ON (a.case_id, a.branch) = (w.case_id, w.branch)
   LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
                         = (a.case_id, a.branch, a.section, a.version)
   LEFT JOIN effects e ON a.event = 'effect_claimed'
                      AND (e.key, e.case_id, e.branch) = (a.step, a.case_id, a.branch)
+  LEFT JOIN branch_effects b ON a.event IN ('effect_adopted', 'effect_conflict', 'effect_simulated')
+                            AND (b.key, b.case_id, b.branch) = (a.step, a.case_id, a.branch)
  ORDER BY w.case_id, w.branch, a.seq
 
 -- list_heads --
@@ -119,6 +146,7 @@ SELECT rest.name, rest.case_id, rest.branch, count(*) AS rows FROM (
     UNION ALL SELECT 'sections', case_id, branch FROM sections
     UNION ALL SELECT 'messages', case_id, branch FROM messages
     UNION ALL SELECT 'checkpoints', case_id, branch FROM checkpoints
+    UNION ALL SELECT 'branch_effects', case_id, branch FROM branch_effects
     UNION ALL SELECT 'effects', case_id, branch FROM effects) AS rest
  WHERE NOT EXISTS (SELECT FROM cases c WHERE (c.case_id, c.branch) = (rest.case_id, rest.branch))
  GROUP BY rest.name, rest.case_id, rest.branch ORDER BY rest.case_id, rest.branch, rest.name
@@ -158,9 +186,25 @@ SELECT key, kind, case_id, branch, state, amount_minor, currency, charge_id, rec
        claimed_at, settled_at
   FROM effects WHERE case_id = $1 AND branch = $2 ORDER BY claimed_at
 
+-- own_refunds --
+-- By what the provider's list shows a case's own refunds, on whatever line: the key from the claim on,
+-- the receipt from the outcome on.
+SELECT key, receipt FROM effects WHERE case_id = $1 AND kind IN ('refund', 'correction')
+
 -- read_approval --
 -- One approval request, with who has approved it so far.
 SELECT a.*, approvers_of(a.approval_id) AS approved_by FROM approvals a WHERE a.approval_id = $1
+
+-- approval_of_promotion --
+-- The request about a branch that was made last, with who has approved it so far.
+SELECT a.*, approvers_of(a.approval_id) AS approved_by FROM approvals a
+ WHERE a.case_id = $1 AND a.promotes = $2 ORDER BY a.requested_at DESC, a.approval_id LIMIT 1
+
+-- pending_approvals --
+-- The requests of a case that wait for a person, newest first, with who has approved them so far.
+SELECT a.*, approvers_of(a.approval_id) AS approved_by FROM approvals a
+ WHERE a.case_id = $1 AND a.branch = $2 AND a.state = 'pending'
+ ORDER BY a.requested_at DESC, a.approval_id
 
 -- list_approvals --
 -- Requests that wait for a person, oldest first, each with who has approved it so far.
@@ -241,7 +285,7 @@ SELECT name FROM compensations WHERE case_id = $1 AND branch = $2 AND state = 'r
 -- what was not told within seconds is told again.
 SELECT o.id, o.kind, o.approval_id, o.asked, a.case_id, a.branch, c.customer_id, a.amount_minor,
        a.currency, a.needed, a.expires_at, a.state, a.asked = o.asked AS current,
-       c.closed_at IS NOT NULL AS closed
+       c.closed_at IS NOT NULL AND a.promotes IS NULL AS closed, a.promotes
   FROM outbox o JOIN approvals a USING (approval_id) JOIN cases c USING (case_id, branch)
  WHERE o.delivered_at IS NULL AND o.kind = ANY ($1) AND o.id > $2
    AND (o.kind <> 'decision' OR o.created_at < clock_timestamp() - interval '5 seconds')
@@ -277,12 +321,12 @@ SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age
 -- refunds_of_keys --
 -- The refunds of those keys that there are.
 SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
- WHERE key = ANY ($1) AND kind = 'refund'
+ WHERE key = ANY ($1) AND kind IN ('refund', 'correction')
 
 -- refunds_made_within --
 -- The next refunds of so many days that were made, or are on their way.
 SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
- WHERE kind = 'refund' AND state IN ('succeeded', 'pending')
+ WHERE kind IN ('refund', 'correction') AND state IN ('succeeded', 'pending')
    AND claimed_at > clock_timestamp() - make_interval(days => $1) AND (claimed_at, key) > ($2, $3)
  ORDER BY claimed_at, key LIMIT $4
 
@@ -300,6 +344,152 @@ SELECT given.place, c.customer_id
          WHERE (k.case_id, k.branch, k.step) = (c.case_id, c.branch, 'taken_over')))
  ORDER BY given.place
 
+-- promotion_facts --
+-- A branch and its main line, what the one wants and the other has done, all of one moment.
+SELECT m.customer_id, m.version AS main_version, m.promoting, b.branch, b.base_version, b.status,
+       b.closed_at IS NOT NULL AS ended, b.promoted_at IS NOT NULL AS promoted,
+       coalesce(b.forked_by, '') AS forked_by, ledger_mark(m.case_id) AS mark,
+       (SELECT json_agg(json_build_object('state', w.state, 'receipt', w.receipt, 'code', w.code,
+                   'intent', convert_from(w.intent, 'UTF8')::json) ORDER BY w.at, w.key)
+          FROM branch_effects w WHERE (w.case_id, w.branch) = (b.case_id, b.branch)) AS wanted,
+       (SELECT json_agg(json_build_object('state', e.state, 'receipt', e.receipt, 'code', e.code,
+                   'intent', convert_from(e.intent, 'UTF8')::json) ORDER BY e.claimed_at, e.key)
+          FROM effects e WHERE (e.case_id, e.branch) = (m.case_id, m.branch)
+           AND e.kind NOT IN ('notice', 'unlock')) AS done,
+       (SELECT json_object_agg(f.duplicate_group, f.times) FROM (
+            SELECT e.duplicate_group, count(*) AS times FROM effects e
+             WHERE e.customer_id = m.customer_id AND e.kind = 'refund' AND e.state IN ('rejected', 'failed')
+             GROUP BY e.duplicate_group) AS f) AS failed
+  FROM cases m LEFT JOIN cases b ON b.case_id = m.case_id AND b.branch = $2
+ WHERE m.case_id = $1 AND m.branch = 'main'
+
+-- request_promotion --
+-- Ask people to approve a promotion, or find the request as it is.
+SELECT request_promotion($1, $2, $3, $4, $5, $6) AS state
+
+-- close_promotion --
+-- Expire or void the request of a promotion.
+SELECT close_promotion($1, $2, $3) AS state
+
+-- begin_promotion --
+-- From now on the main line does nothing but this promotion.
+SELECT begin_promotion($1, $2, $3, $4, $5, $6)
+
+-- complete_promotion --
+-- The main line becomes what the branch is.
+SELECT version, repeated FROM complete_promotion($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
 -- is_task_finished --
 -- Whether a person has finished the task of that subject.
 SELECT closed_at IS NOT NULL AS finished FROM tasks WHERE kind = $1 AND subject = $2
+
+-- list_past_cases --
+-- The next main lines with what their last policy step saw and wrote, a row per section; one row without
+-- a section for a case that has none. Only those that were decided, or else opened, at that place in
+-- time or later; a case's own time is taken before that of its checkpoint.
+WITH page AS MATERIALIZED (
+    SELECT c.case_id, c.branch, c.customer_id, d.version, d.created_at AS decided_at
+      FROM cases c
+      LEFT JOIN LATERAL (
+        SELECT k.version, k.created_at FROM checkpoints k
+         WHERE (k.case_id, k.branch) = (c.case_id, c.branch) AND k.step LIKE 'policy:%'
+         ORDER BY k.version DESC LIMIT 1) AS d ON true
+     WHERE c.branch = 'main' AND c.case_id > $1 AND c.updated_at >= $2::timestamptz - interval '1 minute'
+       AND (coalesce(d.created_at, c.opened_at), c.case_id) >= ($2, $3)
+     ORDER BY c.case_id LIMIT $4)
+SELECT p.case_id, p.customer_id, p.decided_at, s.name, s.body, s.encoding, s.bytes,
+       a.state AS approval, a.needed
+  FROM page p
+  LEFT JOIN LATERAL (
+    SELECT * FROM (
+        SELECT DISTINCT ON (name) name, body, encoding, bytes FROM sections
+         WHERE (case_id, branch) = (p.case_id, p.branch) AND version < p.version
+           AND name IN ('understanding', 'billing', 'account')
+         ORDER BY name, version DESC) AS seen
+    UNION ALL
+    SELECT name, body, encoding, bytes FROM sections
+     WHERE (case_id, branch, name, version) = (p.case_id, p.branch, 'policy', p.version)) AS s ON true
+  LEFT JOIN LATERAL (
+    SELECT state, needed FROM approvals
+     WHERE (case_id, branch) = (p.case_id, p.branch) AND promotes IS NULL
+     ORDER BY requested_at DESC, approval_id LIMIT 1) AS a ON true
+ ORDER BY p.case_id
+
+-- refunds_of_customers --
+-- All refunds of those customers, and what those cases paid on top of theirs.
+SELECT customer_id, case_id, amount_minor, currency, duplicate_group, approval_id IS NULL AS alone, state,
+       claimed_at, settled_at
+  FROM effects WHERE kind = 'refund' AND customer_id = ANY ($1)
+UNION ALL
+SELECT customer_id, case_id, amount_minor, currency, NULL, approval_id IS NULL, state, claimed_at, settled_at
+  FROM effects WHERE kind = 'correction' AND case_id = ANY ($2)
+
+-- count_past_cases --
+-- How many main lines were written at about that time or later.
+SELECT count(*) AS cases FROM cases WHERE branch = 'main' AND updated_at >= $1::timestamptz - interval '1 minute'
+
+-- nth_newest_decision --
+-- When the policy step of so many cases, counted from the newest, was done; no row for fewer cases.
+SELECT max(created_at) AS at, case_id FROM checkpoints WHERE branch = 'main' AND step LIKE 'policy:%'
+ GROUP BY case_id ORDER BY at DESC, case_id DESC OFFSET $1::bigint - 1 LIMIT 1
+
+-- explain_trail --
+-- The audit of a branch, oldest first, with the values that it recorded and the checkpoints of its steps.
+-- Of the lines that it comes from, what was decided, said and wanted before it left them; of the main
+-- line also what it did, as a branch's wishes are compared with that.
+SELECT a.branch, a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_version, a.detail,
+       a.hash, k.status, k.created_at AS checkpoint_at, s.body, s.encoding, s.bytes,
+       a.event <> 'section_written' OR coalesce(pg_catalog.sha256(s.body) = a.body_hash, false) AS intact
+  FROM case_audit a
+  LEFT JOIN lineage($1, $2, $3) l ON l.branch = a.branch AND a.version <= l.until
+  LEFT JOIN checkpoints k ON (k.case_id, k.branch, k.version, k.step)
+                           = (a.case_id, a.branch, a.version, a.step)
+  LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
+                        = (a.case_id, a.branch, a.section, a.version)
+ WHERE a.case_id = $1
+   AND (a.branch = $2
+        OR (l.branch IS NOT NULL AND a.event IN ('section_written', 'message_received', 'step_done',
+            'effect_adopted', 'effect_conflict', 'effect_simulated'))
+        OR (a.branch = 'main' AND a.event IN ('effect_claimed', 'effect_settled')))
+ ORDER BY l.until NULLS FIRST, a.seq
+
+-- explain_effects --
+-- The effects of a case, and what a branch of it and those before it want done, in the order of their claims.
+SELECT 'done' AS mode, key, kind, branch, state, receipt, code, amount_minor, currency, charge_id,
+       parameters_hash, intent, approval_id, attempts, claimed_at, settled_at, NULL::bigint AS version
+  FROM effects WHERE case_id = $1
+UNION ALL
+SELECT b.mode, b.key, b.kind, b.branch, b.state, b.receipt, b.code, b.amount_minor, b.currency, b.charge_id,
+       b.parameters_hash, b.intent, NULL, 0, b.at, b.at, b.version
+  FROM lineage($1, $2, $3) l JOIN branch_effects b ON (b.case_id, b.branch) = ($1, l.branch)
+ ORDER BY claimed_at, key
+
+-- explain_requests --
+-- The requests for a decision of a case and its branches, with everything that was said to them.
+SELECT a.approval_id, a.branch, a.digest, a.amount_minor, a.currency, a.orders, a.rule, a.state, a.needed,
+       a.asked, a.requested_at, a.expires_at, a.decided_at, a.consumed_by, a.promotes, a.requested_by,
+       (SELECT coalesce(json_agg(json_build_object('who', v.approver, 'verdict', v.verdict, 'note', v.note,
+               'at', v.at, 'asked', v.asked) ORDER BY v.at, v.approver), '[]')
+          FROM approval_votes v WHERE v.approval_id = a.approval_id) AS votes
+  FROM approvals a WHERE a.case_id = $1 ORDER BY a.requested_at, a.approval_id
+
+-- explain_case --
+-- What else an explanation needs, each fact as JSON: the case, the lines that it is made of, its tasks and
+-- compensations, and which long texts are kept.
+SELECT 'case' AS kind, json_build_object('customer_id', c.customer_id, 'opened_by', c.opened_by,
+       'opened_at', c.opened_at, 'parent_branch', c.parent_branch, 'parent_version', c.parent_version,
+       'forked_by', c.forked_by)::text AS fact
+  FROM cases c WHERE c.case_id = $1 AND c.branch = $2
+UNION ALL
+SELECT 'line', json_build_object('branch', l.branch, 'until', l.until)::text FROM lineage($1, $2, $3) l
+UNION ALL
+SELECT 'task', json_build_object('task_id', t.task_id, 'kind', t.kind, 'subject', t.subject,
+       'detail', t.detail, 'opened_at', t.opened_at, 'closed_at', t.closed_at, 'closed_by', t.closed_by,
+       'note', t.note)::text
+  FROM tasks t WHERE t.case_id = $1 AND t.branch = $2
+UNION ALL
+SELECT 'compensation', json_build_object('name', c.name, 'state', c.state,
+       'registered_at', c.registered_at, 'ended_at', c.ended_at)::text
+  FROM compensations c WHERE c.case_id = $1 AND c.branch = $2
+UNION ALL
+SELECT 'archived', json_build_object('digest', r.digest)::text FROM archive r WHERE r.case_id = $1

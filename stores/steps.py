@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import PydanticSerializationError
@@ -10,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 from cases.approvals import EXPIRES_AFTER, ApprovalRequest
 from cases.errors import InvalidInput
 from cases.records import Record, canonical
+from cases.sections import Section
 from cases.sizes import pack, within_limit
 from cases.state import Message, StepUpdate
 
@@ -27,6 +29,30 @@ class EncodedSteps(Record):
 
     steps: str
     bodies: list[bytes]
+
+
+class EncodedEdits(Record):
+    """The arguments p_sections, p_request and p_bodies of `fork_case`."""
+
+    sections: str
+    request: str | None
+    bodies: list[bytes]
+
+
+def encode_edits(
+    sections: Mapping[str, Section], request: str | None, now: datetime
+) -> EncodedEdits:
+    """Encode what is otherwise on a branch; raises InvalidInput as `encode_steps` does."""
+    bodies: list[bytes] = []
+    try:
+        written = [_section(name, section, bodies) for name, section in sections.items()]
+        said = None
+        if request is not None:
+            place = _place(bodies, request.encode())
+            said = json.dumps({"received_at": now.isoformat(), "body": place})
+    except (UnicodeEncodeError, PydanticSerializationError) as error:
+        raise InvalidInput("fork", "holds text that is not valid Unicode") from error
+    return EncodedEdits(sections=json.dumps(written), request=said, bodies=bodies)
 
 
 def encode_steps(updates: Sequence[StepUpdate], expected: Mapping[str, int]) -> EncodedSteps:
@@ -53,12 +79,7 @@ def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) 
         "retries": update.retries,
         "detail": _detail(update),
         "sections": [
-            {
-                "name": name,
-                "owner": section.owner,
-                "expected": expected.get(name, 0),
-                **_packed(bodies, within_limit(name, section.model_dump_json().encode())),
-            }
+            {**_section(name, section, bodies), "expected": expected.get(name, 0)}
             for name, section in update.sections.items()
         ],
         "archive": [
@@ -75,6 +96,11 @@ def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) 
     if update.error:
         step["error"] = storable(update.error)
     return step
+
+
+def _section(name: str, section: Section, bodies: list[bytes]) -> dict[str, Any]:
+    body = within_limit(name, section.model_dump_json().encode())
+    return {"name": name, "owner": section.owner, **_packed(bodies, body)}
 
 
 def _detail(update: StepUpdate) -> str:

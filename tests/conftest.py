@@ -37,6 +37,8 @@ from workers.main import build_worker
 from workers.preparation import prepare
 from workflows.case_file import SEARCH_ATTRIBUTES
 
+WorkerFactory = Callable[..., AbstractAsyncContextManager[Worker]]
+
 _NUMBERS = itertools.count(1)
 
 
@@ -70,12 +72,8 @@ def settings(home: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 async def servers(stack: EmbeddedStack, settings: Settings) -> Servers:
-    """The session's servers with their schema; the first approver's token lies in the home."""
-    found = of_stack(settings, stack.addresses)
-    prepared = await prepare(found, schedules=False)
-    if prepared.approver and prepared.token:
-        save_token(settings.home, prepared.approver, prepared.token)
-    return found
+    """The session's servers."""
+    return await prepared_servers(stack, settings)
 
 
 @pytest.fixture(scope="session")
@@ -109,16 +107,30 @@ async def session(settings: Settings, servers: Servers, stores: Stores, client: 
     return Session(settings, servers, stores, client)
 
 
-WorkerFactory = Callable[..., AbstractAsyncContextManager[Worker]]
-
-
 @pytest.fixture(scope="session")
 def run_worker(
     client: Client, stores: Stores, gateways: Gateways, settings: Settings
 ) -> WorkerFactory:
-    """A worker for the block: `async with run_worker(gateways=..., max_cached_workflows=0)`.
+    """A worker of the session's servers for the block."""
+    return worker_factory(client, stores, gateways, settings)
 
-    `gateways`, `client` and `settings` replace the session's; the rest are options of the Worker.
+
+async def prepared_servers(stack: EmbeddedStack, settings: Settings) -> Servers:
+    """A stack's servers with their schema; the first approver's token lies in the home."""
+    found = of_stack(settings, stack.addresses)
+    prepared = await prepare(found, schedules=False)
+    if prepared.approver and prepared.token:
+        save_token(settings.home, prepared.approver, prepared.token)
+    return found
+
+
+def worker_factory(
+    client: Client, stores: Stores, gateways: Gateways, settings: Settings
+) -> WorkerFactory:
+    """Makes workers: `async with run_worker(gateways=..., max_cached_workflows=0)`.
+
+    `gateways`, `client` and `settings` replace what is given here; the rest are options of the
+    Worker.
     """
 
     @asynccontextmanager

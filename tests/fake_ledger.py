@@ -77,6 +77,10 @@ class FakeLedger:
     async def find(self, key: str) -> Effect | None:
         return self.rows.get(key)
 
+    async def own_refunds(self, case_id: str) -> frozenset[str]:
+        rows = [row for row in self.rows.values() if row.case_id == case_id]
+        return frozenset(mark for row in rows for mark in (row.key, row.receipt) if mark)
+
 
 @dataclass
 class FakeTasks:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 from redis.asyncio import Redis
+from temporalio.client import Client
 
 from activities.agent_steps import AgentActivities
 from activities.agents.base import ModelLimits, Tools
@@ -18,6 +19,7 @@ from activities.cases import CaseActivities
 from activities.effects import EffectActivities
 from activities.ledger import LedgeredEffects
 from activities.outbox import OutboxActivities
+from activities.promotion import PromotionActivities
 from activities.reconcile import ReconcileActivities
 from activities.reconciling.comparing import Comparing
 from activities.reconciling.open_effects import OpenEffects, Outside
@@ -40,6 +42,7 @@ from runtime.settings import Settings
 from stores.approvals import PostgresApprovals
 from stores.approvers import PostgresApprovers
 from stores.audit import PostgresAudit
+from stores.branches import PostgresBranches
 from stores.cases import PostgresCases
 from stores.effects import PostgresLedger
 from stores.hot import CASE_TTL_S, RedisHotStore
@@ -47,6 +50,7 @@ from stores.limits import RedisRateLimits
 from stores.migrations import check_schema
 from stores.outbox import PostgresOutbox
 from stores.postgres import Pool, open_pool
+from stores.promotion import PostgresPromotions
 from stores.reconciliation import PostgresEntries
 from stores.redis import connect_redis
 from stores.tasks import PostgresTasks
@@ -81,6 +85,8 @@ class Stores:
     approvers: PostgresApprovers
     audit: PostgresAudit
     tasks: PostgresTasks
+    branches: PostgresBranches
+    promotions: PostgresPromotions
     outbox: PostgresOutbox
 
 
@@ -143,6 +149,8 @@ def _stores(pool: Pool, sandbox: Pool, redis: Redis) -> Stores:
         approvers=PostgresApprovers(pool),
         audit=PostgresAudit(pool),
         tasks=PostgresTasks(pool),
+        branches=PostgresBranches(pool),
+        promotions=PostgresPromotions(pool),
         outbox=PostgresOutbox(pool),
     )
 
@@ -202,6 +210,7 @@ def all_activities(
         accounts=gateways.accounts,
         policy=policy,
         limits=limits or ModelLimits(),
+        own_refunds=stores.ledger.own_refunds,
     )
     effects = LedgeredEffects(stores.record, stores.ledger)
     return [
@@ -210,9 +219,27 @@ def all_activities(
         *ApprovalActivities(stores.record, stores.approvals, stores.audit, stores.tasks).all(),
         *RefundActivities(effects, gateways.payments, stores.tasks, policy).all(),
         *EffectActivities(effects, gateways.accounts, gateways.mail, stores.tasks).all(),
+        *promotion(stores, gateways).all(),
         *reconciliation(stores, gateways).all(),
         *OutboxActivities(stores.outbox, TemporalRuns(), effects, gateways.mail).all(),
     ]
+
+
+def promotion(
+    stores: Stores, gateways: Gateways, client: Client | None = None
+) -> PromotionActivities:
+    """The activities that make a branch the main line."""
+    return PromotionActivities(
+        stores.record,
+        stores.promotions,
+        stores.approvals,
+        LedgeredEffects(stores.record, stores.ledger),
+        stores.tasks,
+        payments=gateways.payments,
+        accounts=gateways.accounts,
+        mail=gateways.mail,
+        runs=TemporalRuns(client),
+    )
 
 
 def reconciliation(

@@ -19,6 +19,7 @@ from runtime.temporal import connect
 from workers.composition import all_activities, model_limits, open_stores, sandbox_gateways
 from workers.heads import exporting
 from workflows.deliver import DeliverWorkflow
+from workflows.promote import PromoteWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.support_case import SupportCaseWorkflow
 from workflows.unlock import UnlockAccountWorkflow
@@ -57,6 +58,7 @@ def build_worker(
         "workflows": [
             SupportCaseWorkflow,
             DeliverWorkflow,
+            PromoteWorkflow,
             ReconcileWorkflow,
             UnlockAccountWorkflow,
         ],

@@ -5,11 +5,13 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
+from activities.cases import Resumed
 from activities.steps import CaseRef, StepReport
 from cases.effects import RefundSection
 from cases.ids import MAIN, NEWEST
 from cases.sections import Section
 from cases.state import CaseState, CaseStatus
+from cases.understanding import UnderstandingSection
 from workflows.story import TimelineEntry, as_markdown, describe
 
 S = TypeVar("S", bound=Section)
@@ -52,6 +54,34 @@ class CaseFile:
     def has_read(self) -> None:
         """What was put on record beside the workflow is read, and stands in its own state."""
         self._heard_of = 0
+
+    def resume(self, resumed: Resumed) -> None:
+        """Begin with what is on record already."""
+        self.state = self.state.model_copy(
+            update={"customer_id": resumed.customer_id, "status": resumed.status}
+        )
+        self.apply(resumed.report)
+
+    @property
+    def on_branch(self) -> bool:
+        """Whether nothing of this line may leave."""
+        return self.state.branch != MAIN
+
+    def rounds_done(self) -> int:
+        """How many rounds of messages are behind it; the one that it is in is not."""
+        done = begun = 0
+        for step in self.state.completed_steps:
+            name, _, rest = step.partition(":")
+            if name == UnderstandingSection.owner:
+                begun = int(rest)
+                done = begun - 1
+            elif name == "message":
+                done = begun  # what was said since is read in the next one, all at once
+        return done
+
+    def texts_recorded(self) -> int:
+        """How many texts came by signal."""
+        return sum(s.startswith("message:signal-") for s in self.state.completed_steps)
 
     def section(self, kind: type[S]) -> S:
         """The section of that type; only for what an earlier step must have written."""

@@ -22,8 +22,9 @@ from activities.options import AGENT, COMPENSATION, EFFECT, RECORD, Limits
 from activities.refunds import RefundActivities, RefundTask
 from activities.steps import StepReport
 from cases.accounts import AccountSection
-from cases.approvals import ApprovalState
+from cases.approvals import ApprovalSection, ApprovalState
 from cases.messages import ApprovalNotice
+from cases.policy import PolicySection
 from workflows.case_file import CaseFile
 from workflows.saga import see_through
 
@@ -46,11 +47,23 @@ class Steps:
             summary="Put the case on record",
         )
 
+    async def resume(self) -> None:
+        """Begin a branch with what was done before its fork."""
+        resumed = await workflow.execute_local_activity_method(
+            CaseActivities.resume_branch,
+            self._file.ref(),
+            **RECORD.local(),
+            summary="Read what was done before the fork",
+        )
+        self._file.resume(resumed)
+
     async def ask(self, agent: type[Agent[Any]], number: int, *, cancelled: bool = False) -> None:
         """Let one agent judge. If it fails for good, the case goes on with that on record."""
         task = AgentTask(
             ref=self._file.ref(), agent=agent.name(), round=number, cancelled=cancelled
         )
+        if self._file.has_done(task.step):
+            return  # before the branch began
         # 👉 An agent that goes on unseen after a cancel could still commit: to a closed case.
         report, stopped = await see_through(self._judge(agent, task), stop=True)
         self._file.apply(report)
@@ -148,6 +161,20 @@ class Steps:
     async def expire_request(self, approval_id: str) -> None:
         """Time is up; a decision that came first stands and is taken over."""
         await self._end_request(approval_id, ApprovalState.EXPIRED, RECORD)
+
+    async def assume_decision(self, policy: PolicySection) -> None:
+        """On a branch nobody is asked: what is open, or was not asked yet, is assumed."""
+        approval = self._file.state.get(ApprovalSection)
+        about_this = approval and approval.approval_id == policy.approval_id
+        if approval and about_this and approval.state is not ApprovalState.PENDING:
+            return
+        report = await workflow.execute_local_activity_method(
+            ApprovalActivities.assume_decision,
+            ApprovalTask(ref=self._file.ref(), approval_id=policy.approval_id or ""),
+            **RECORD.local(),
+            summary="Assume a decision: nobody is asked on a branch",
+        )
+        self._file.apply(report)
 
     async def withdraw_request(self) -> None:
         """Withdraw what is open on record: also a request of which no report reached us."""

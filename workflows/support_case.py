@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from cases.approvals import ApprovalSection, ApprovalState, Verdict
     from cases.billing import BillingSection, RefundOrder
     from cases.effects import Compensation, RefundSection, ResolutionSection
+    from cases.ids import parse_workflow_id
     from cases.messages import (
         ApprovalNotice,
         CancelRequest,
@@ -45,9 +46,9 @@ class SupportCaseWorkflow:
     @workflow.init
     def __init__(self, request: CaseRequest | None = None) -> None:
         # Signals may be handled before `run` begins: all they touch is made here.
-        case_id = workflow.info().workflow_id
+        case_id, branch = parse_workflow_id(workflow.info().workflow_id)
         request = request or CaseRequest()
-        self._file = CaseFile(case_id, request.customer_id, request.branch)
+        self._file = CaseFile(case_id, request.customer_id, branch)
         self._steps = Steps(self._file)
         self._saga = Saga(self._steps.hand_over)
         self._desk = ApprovalDesk(self._steps)
@@ -87,6 +88,8 @@ class SupportCaseWorkflow:
     async def _live(self, request: CaseRequest) -> None:
         """The case's life. What the customer adds on the way is looked into before the answer."""
         await self._open(request)
+        if self._file.state.status.closed:
+            return  # a branch of a case that had ended
         while True:
             await self._investigate()
             await self._decide()
@@ -98,8 +101,11 @@ class SupportCaseWorkflow:
         await self._clear()
 
     async def _open(self, request: CaseRequest) -> None:
-        """Put a case on record that came with its text; a starter has done so before."""
-        if request.text:
+        """Put a case on record that came with its text; a branch goes on with its parent's past."""
+        if self._file.on_branch:
+            await self._steps.resume()
+            self._rounds, self._texts = self._file.rounds_done(), self._file.texts_recorded()
+        elif request.text:
             await self._steps.open(request.text, request.opened_by)
 
     async def _investigate(self) -> None:
@@ -148,6 +154,8 @@ class SupportCaseWorkflow:
 
     async def _pay_when_approved(self, policy: PolicySection) -> bool:
         """Wait until a person decides, time is up, or more is said; False to look into it again."""
+        if self._file.on_branch:
+            await self._steps.assume_decision(policy)
         while (approval := self._file.section(ApprovalSection)).state is ApprovalState.PENDING:
             self._file.stand_at(CaseStatus.AWAITING_APPROVAL)
             asked = self._file.newest_step("approval_request")
@@ -221,6 +229,8 @@ class SupportCaseWorkflow:
         """Cancelled: undo what can be undone, newest first, and tell the customer."""
         if not self._file.has_done("answer"):
             await self._open(request)
+            if self._file.state.status.closed:
+                return  # a branch of a case that had ended
             await self._undo()
             await self._write_answer(cancelled=True)
             await self._record_messages()

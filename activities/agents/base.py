@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
+from activities.branches import OwnRefunds, PaymentsAsBefore
 from activities.limited import LimitedModel
+from activities.steps import CaseRef
+from cases.ids import MAIN
 from cases.policy import RefundPolicy
 from cases.ports import Accounts, Dossier, LanguageModel, Payments, RateLimits
 from cases.rates import Rate
@@ -43,13 +46,24 @@ class Tools:
     accounts: Accounts
     policy: RefundPolicy
     limits: ModelLimits = field(default_factory=ModelLimits)
+    #: What branches need: without it none can run.
+    own_refunds: OwnRefunds | None = None
 
-    def for_customer(self, customer_id: str) -> "Tools":
-        """The same tools; the model's calls count towards the limits of that customer too."""
-        rates = self.limits.rates(customer_id)
+    def for_case(self, ref: CaseRef) -> "Tools":
+        """The same tools; the model's calls count towards the limits of the case's customer too.
+
+        On a branch, the provider's records are as they were before the case paid anything back.
+        """
+        tools = self if ref.branch == MAIN else self._as_before(ref.case_id)
+        rates = self.limits.rates(ref.customer_id)
         if not rates or self.limits.shared is None:
-            return self
-        return replace(self, model=LimitedModel(self.model, self.limits.shared, rates))
+            return tools
+        return replace(tools, model=LimitedModel(self.model, self.limits.shared, rates))
+
+    def _as_before(self, case_id: str) -> "Tools":
+        if self.own_refunds is None:
+            raise LookupError("no ledger tells a branch which refunds are its own case's")
+        return replace(self, payments=PaymentsAsBefore(self.payments, self.own_refunds, case_id))
 
 
 @dataclass(frozen=True)

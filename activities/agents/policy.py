@@ -8,6 +8,7 @@ from cases.accounts import AccountSection
 from cases.approvals import ApprovalRequest, ApprovalSection, ApprovalState, request_approval
 from cases.billing import BillingSection
 from cases.effects import RefundSection, duplicate_group
+from cases.ids import MAIN
 from cases.policy import Decision, Facts, PolicySection, RefundPolicy, decide
 from cases.records import digest_of
 from cases.sections import Section
@@ -67,7 +68,8 @@ def _request(
     billing = case.get(BillingSection)
     return request_approval(
         case_id=case.case_id,
-        branch=case.branch,
+        # A branch asks what the main line would: the same facts are the same request.
+        branch=MAIN,
         amount=section.amount,
         orders=section.orders,
         policy=(section.policy_version, section.rule),
@@ -124,6 +126,6 @@ def _approval_step(
         step=step,
         owner=asked.owner,
         sections={asked.name: asked},
-        approval_request=request,
+        approval_request=request if case.branch == MAIN else None,
         reason=f"{request.rule}: {request.amount}",
     )

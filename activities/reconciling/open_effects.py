@@ -35,6 +35,7 @@ class Outside:
     def __init__(self, payments: Payments, accounts: Accounts, mail: Mail) -> None:
         self._by_kind: dict[EffectKind, Callable[[EffectIntent], Awaitable[Outcome | None]]] = {
             EffectKind.REFUND: payments.look_up,
+            EffectKind.CORRECTION: payments.look_up,
             EffectKind.RESET_MAIL: accounts.look_up,
             EffectKind.RESET_REVOKED: accounts.look_up,
             EffectKind.UNLOCK: accounts.look_up,
@@ -104,7 +105,7 @@ class OpenEffects:
 
         The task first: once the outcome is on record, nobody looks at the effect again.
         """
-        if found.state is EffectState.FAILED and entry.intent.kind is EffectKind.REFUND:
+        if found.state is EffectState.FAILED and entry.intent.kind.moves_money:
             await self._tasks.open(
                 TaskKind.REFUND_FAILED,
                 entry.key,

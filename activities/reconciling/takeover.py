@@ -16,7 +16,7 @@ from cases.approvals import ApprovalState
 from cases.comparison import LedgerEntry
 from cases.effects import Compensation, EffectKind, EffectState, revoke_intent
 from cases.errors import CaseError
-from cases.ids import workflow_id
+from cases.ids import MAIN, workflow_id
 from cases.ports import Accounts, Approvals, EndedRun, Runs
 from cases.reconciliation import (
     LISTED,
@@ -88,6 +88,8 @@ class Takeover:
             return await self._report_unrecorded(run)
         ref = CaseRef(case_id=run.case_id, customer_id=case.customer_id, branch=run.branch)
         state = await self._load(ref)
+        if run.branch != MAIN:
+            return await self._end_branch(run, state)
         undone: list[str] = []
         if not state.status.closed:
             await self._open_effects.settle_found(run.case_id, run.branch)
@@ -102,6 +104,15 @@ class Takeover:
             return False
         return await self._report(run, await self._summary(ref))
 
+    async def _end_branch(self, run: EndedRun, state: CaseState) -> bool:
+        """Nothing of a branch has left: it ends, and no person needs to look at it."""
+        if state.status.closed or await self._runs.is_open(run.case_id, run.branch):
+            return False
+        await self._record.renew(state)
+        end = _closing_step(run, []).model_copy(update={"status": CaseStatus.CANCELLED})
+        await self._record.commit(state, [end])
+        return True
+
     async def _load(self, ref: CaseRef) -> CaseState:
         return (await self._record.load_dossier(ref, limit_days=1)).state
 
@@ -110,7 +121,7 @@ class Takeover:
         return any(
             entry.state.moved or entry.state is EffectState.SENDING
             for entry in await self._entries.of_case(ref.case_id, ref.branch)
-            if entry.intent.kind is EffectKind.REFUND
+            if entry.intent.kind.moves_money
         )
 
     async def _compensate(self, ref: CaseRef) -> list[str]:
@@ -145,9 +156,9 @@ class Takeover:
             self._accounts.look_up,
         )
         section = state.get(AccountSection)
-        if outcome.state is not EffectState.SUCCEEDED or section is None:
+        if not outcome.state.done or section is None:
             await self._effects.settle_alone(intent, outcome)
-            return "" if outcome.state is EffectState.SUCCEEDED else str(outcome.code)
+            return "" if outcome.state.done else str(outcome.code)
         section = section.model_copy(update={"reset_sent": False, "status": "reset_revoked"})
         update = StepUpdate(
             step="reset_revoked",

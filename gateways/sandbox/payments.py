@@ -19,6 +19,7 @@ PAGE = 500
 
 _CHARGES = """
 SELECT c.*, coalesce(json_agg(json_build_object(
+           'id', r.id, 'key', r.idempotency_key,
            'amount_minor', r.amount_minor, 'currency', r.currency,
            'created_at', r.created_at, 'status', r.status) ORDER BY r.created_at)
        FILTER (WHERE r.id IS NOT NULL), '[]') AS refunds
@@ -139,6 +140,8 @@ def _charge(row: asyncpg.Record) -> Charge:
             amount=Money(amount_minor=r["amount_minor"], currency=r["currency"]),
             created_at=r["created_at"],
             status=r["status"],
+            receipt=r["id"],
+            key=r["key"],
         )
         for r in json.loads(row["refunds"])
     ]

@@ -80,7 +80,11 @@ class StripeRefund(_Object):
     @property
     def record(self) -> RefundRecord:
         return RefundRecord(
-            amount=self.money, created_at=self.created_at, status=self.status or "unknown"
+            amount=self.money,
+            created_at=self.created_at,
+            status=self.status or "unknown",
+            receipt=self.id,
+            key=self.noted(KEY) or None,
         )
 
 

@@ -36,13 +36,15 @@ BEGIN
 END $$;
 
 -- Why a person may not decide a request like this, or NULL if they may: nobody decides about a case
--- that they opened or that is about themselves, and nobody approves more than their own limit.
+-- that they opened or that is about themselves, or a promotion that they asked for, and nobody approves
+-- more than their own limit.
 CREATE OR REPLACE FUNCTION objection(
     p_approver approvers, p_ask approvals, p_case cases, p_verdict text
 ) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN p_approver.revoked_at IS NOT NULL THEN 'revoked'
         WHEN lower(p_approver.name) = lower(p_case.opened_by) THEN 'own_request'
+        WHEN lower(p_approver.name) = lower(p_ask.requested_by) THEN 'own_promotion'
         WHEN p_approver.customer_id = p_case.customer_id THEN 'own_customer'
         WHEN p_verdict = 'approved'
             AND coalesce((p_approver.limits->>p_ask.currency)::bigint, -1) < p_ask.amount_minor
@@ -61,7 +63,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 -- Decide a request as the approver whose token hash is given, and commit the case's step with it. One
--- denial denies; it is approved once as many different people as it needs have approved.
+-- denial denies; it is approved once as many different people as it needs have approved. A decision about
+-- a promotion is no step: the case stays as it is, also a closed one.
 -- Raises CK401 (no such approver), CK402 (this one may not; DETAIL says why), CK404 (no request), CK409
 -- (the step was made from other votes than there are), CK410 (expired or voided), CK411 (decided), and
 -- what commit_steps raises; the caller records refusals.
@@ -111,6 +114,14 @@ BEGIN
                 decided_at = clock_timestamp()
             WHERE approval_id = p_approval;
         PERFORM queue_message('decision', p_approval);
+    END IF;
+    IF v_ask.promotes IS NOT NULL THEN
+        v_case := append_audit(v_case, v_approver.name, 'promotion_decided', '', NULL, NULL, sha256(''),
+            concat_ws(' ', v_ask.promotes, p_approval, p_verdict, nullif(p_note, '')));
+        PERFORM save_case(v_case);
+        version := v_case.version;
+        repeated := false;
+        RETURN;
     END IF;
     SELECT c.version, c.repeated INTO version, repeated
         FROM commit_steps(v_ask.case_id, v_ask.branch, p_schema, p_steps, p_bodies) c;
@@ -192,7 +203,8 @@ RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = publ
 $$;
 
 -- Why an approval does not let this refund out, or NULL if it does: it must stand for exactly this
--- case, charge and sum, and those who approved must still be people who may.
+-- case, charge and sum, or for the promotion that has begun, and those who approved must still be people
+-- who may.
 CREATE OR REPLACE FUNCTION approval_refusal(
     p_key text, p_row cases, p_charge text, p_amount bigint, p_currency text, p_approval text,
     p_digest text
@@ -201,6 +213,7 @@ BEGIN
     PERFORM 1 FROM approvals a
         WHERE a.approval_id = p_approval AND a.case_id = p_row.case_id AND a.branch = p_row.branch
             AND a.state = 'approved' AND a.digest = p_digest
+            AND a.promotes IS NOT DISTINCT FROM p_row.promoting
             AND cardinality(approvers_of(a.approval_id)) >= a.needed
             AND a.currency = p_currency
             AND convert_from(a.orders, 'UTF8')::jsonb @> jsonb_build_array(jsonb_build_object(

@@ -4,7 +4,8 @@
 -- it is put on record in the same transaction.
 -- Refuses: what a closed case would still do, what another case has claimed, another charge of the same
 -- group, a customer other than the case's, an approval that does not stand, and without a person: what
--- goes above the customer's limit, and what was tried before and came to nothing.
+-- goes above the customer's limit, and what was tried before and came to nothing. A case that a branch is
+-- promoted on does what that promotion does and nothing else.
 CREATE OR REPLACE FUNCTION claim_effect(
     p_key text, p_kind text, p_case text, p_branch text, p_customer text,
     p_amount bigint, p_currency text, p_charge text, p_group text,
@@ -20,6 +21,12 @@ BEGIN
     -- One customer's refunds are claimed one after another: the limit is a sum over them, and the
     -- group and charge rules below are read before they are written.
     PERFORM pg_advisory_xact_lock(hashtextextended(p_customer, 0));
+    IF v_case.parent_branch IS NOT NULL THEN  -- nothing that a branch wants is let out
+        SELECT a.* INTO state, receipt, code, earlier_attempts, intent, claimed_at
+            FROM claim_on_branch(v_case, p_key, p_kind, p_customer, p_amount, p_currency, p_charge,
+                p_group, p_parameters, p_intent) AS a;
+        RETURN;
+    END IF;
 
     SELECT * INTO v_effect FROM effects e WHERE e.key = p_key FOR UPDATE;
     IF NOT FOUND AND p_kind = 'refund' THEN
@@ -31,7 +38,7 @@ BEGIN
     END IF;
     IF FOUND THEN
         IF v_effect.key <> p_key OR v_effect.case_id <> p_case OR v_effect.branch <> p_branch
-                OR (p_kind = 'refund' AND v_effect.parameters_hash <> p_parameters) THEN
+                OR (p_kind IN ('refund', 'correction') AND v_effect.parameters_hash <> p_parameters) THEN
             code := 'already_claimed';
             receipt := v_effect.receipt;
         ELSE
@@ -45,17 +52,22 @@ BEGIN
         END IF;
     ELSIF p_customer <> v_case.customer_id THEN
         code := 'other_customer';
-    ELSIF v_case.closed_at IS NOT NULL AND p_kind IN ('refund', 'reset_mail', 'answer') THEN
+    ELSIF v_case.closed_at IS NOT NULL AND p_kind IN ('refund', 'correction', 'reset_mail', 'answer')
+            AND v_case.promoting IS DISTINCT FROM coalesce(promoted_by(p_intent), '') THEN
         code := 'case_closed';
     ELSIF p_kind = 'unlock' AND NOT EXISTS (SELECT FROM tasks t WHERE t.kind = 'unlock_account'
             AND (t.case_id, t.branch) = (p_case, p_branch) AND t.closed_by IS NOT NULL) THEN
         code := 'not_approved';
+    ELSIF p_kind IN ('refund', 'correction') AND p_approval IS NULL
+            AND (p_kind = 'correction' OR v_case.promoting IS NOT NULL) THEN
+        code := 'not_approved';
     ELSIF p_kind = 'refund' AND p_approval IS NULL THEN
         code := limit_refusal(p_customer, p_group, p_amount, p_currency, p_limit, p_limit_days);
-    ELSIF p_kind = 'refund' AND EXISTS (SELECT FROM effects e WHERE e.customer_id = p_customer
-            AND e.kind = 'refund' AND e.charge_id = p_charge AND e.approval_id = p_approval) THEN
+    ELSIF p_kind IN ('refund', 'correction') AND EXISTS (SELECT FROM effects e
+            WHERE e.customer_id = p_customer AND e.kind = p_kind AND e.charge_id = p_charge
+                AND e.approval_id = p_approval) THEN
         code := 'not_approved';  -- it let this charge out before, which came to nothing
-    ELSIF p_kind = 'refund' THEN
+    ELSIF p_kind IN ('refund', 'correction') THEN
         code := approval_refusal(p_key, v_case, p_charge, p_amount, p_currency, p_approval, p_digest);
     END IF;
     IF code IS NOT NULL THEN
@@ -82,6 +94,11 @@ BEGIN
         INTO state, earlier_attempts, intent, claimed_at;
 END $$;
 
+-- The branch whose promotion an intent belongs to, or NULL.
+CREATE OR REPLACE FUNCTION promoted_by(p_intent bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT convert_from(p_intent, 'UTF8')::jsonb->>'promotes'
+$$;
+
 -- Why a refund may not go out without a person, or NULL if it may.
 CREATE OR REPLACE FUNCTION limit_refusal(
     p_customer text, p_group text, p_amount bigint, p_currency text, p_limit bigint,
@@ -96,20 +113,20 @@ BEGIN
     IF FOUND THEN
         RETURN 'failed_before';
     END IF;
-    RETURN CASE WHEN refunded_lately(p_customer, p_currency, p_limit_days, NULL, NULL) + p_amount
+    RETURN CASE WHEN refunded_lately(p_customer, p_currency, p_limit_days, NULL) + p_amount
         > p_limit THEN 'above_limit' END;
 END $$;
 
 -- What the customer got without a person within so many days, in minor units; without one case
 -- where that is named.
 CREATE OR REPLACE FUNCTION refunded_lately(
-    p_customer text, p_currency text, p_days integer, p_but_case text, p_but_branch text
+    p_customer text, p_currency text, p_days integer, p_but_case text
 ) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT coalesce(sum(e.amount_minor), 0)::bigint FROM effects e
     WHERE e.customer_id = p_customer AND e.kind = 'refund' AND e.currency = p_currency
         AND e.approval_id IS NULL AND e.state NOT IN ('rejected', 'failed')
         AND e.claimed_at > clock_timestamp() - make_interval(days => p_days)
-        AND (e.case_id, e.branch) IS DISTINCT FROM (p_but_case, p_but_branch)
+        AND e.case_id IS DISTINCT FROM p_but_case
 $$;
 
 -- Commit an outcome and the case's steps that it belongs to. The first settled outcome stands.

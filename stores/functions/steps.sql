@@ -33,8 +33,9 @@ BEGIN
     version := p_row.version;
     repeated := false;
     FOR v_step IN SELECT * FROM jsonb_array_elements(p_steps) LOOP
-        SELECT k.version INTO v_seen FROM checkpoints k
-            WHERE k.case_id = p_row.case_id AND k.branch = p_row.branch AND k.step = v_step->>'step';
+        SELECT k.version INTO v_seen FROM lineage(p_row.case_id, p_row.branch, p_row.version) AS l
+            JOIN checkpoints k ON (k.case_id, k.branch, k.step) = (p_row.case_id, l.branch, v_step->>'step')
+                AND k.version <= l.until;
         IF FOUND THEN
             version := v_seen;
             repeated := true;
@@ -65,7 +66,7 @@ BEGIN
     p_row.retries := add_counters(p_row.retries, coalesce(p_step->'retries', '{}'));
     p_row.current_owner := p_step->>'owner';
     p_row.updated_at := clock_timestamp();
-    IF p_row.status IN ('answered', 'rejected', 'manual_review', 'cancelled') THEN
+    IF is_end(p_row.status) THEN
         p_row.closed_at := clock_timestamp();
         PERFORM release_compensations(p_row.case_id, p_row.branch);
     END IF;
@@ -86,7 +87,8 @@ BEGIN
         v_size := v_size + octet_length(v_body);
         INSERT INTO messages SELECT p_row.case_id, p_row.branch, v_part->>'id', p_row.version,
                 coalesce(max(m.position), 0) + 1, v_body, (v_part->>'received_at')::timestamptz
-            FROM messages m WHERE m.case_id = p_row.case_id AND m.branch = p_row.branch;
+            FROM lineage(p_row.case_id, p_row.branch, p_row.version) AS l
+            JOIN messages m ON (m.case_id, m.branch) = (p_row.case_id, l.branch) AND m.version <= l.until;
         p_row := append_audit(p_row, p_step->>'owner', 'message_received', p_step->>'step',
             NULL, NULL, sha256(v_body), p_step->>'detail');
     END LOOP;
@@ -116,9 +118,8 @@ DECLARE
     v_found    bigint;
     v_owner    text;
 BEGIN
-    SELECT o.owner, (SELECT s.version FROM sections s WHERE s.case_id = p_row.case_id
-                AND s.branch = p_row.branch AND s.name = v_name ORDER BY s.version DESC LIMIT 1)
-        INTO v_owner, v_found FROM section_owners o WHERE o.name = v_name;
+    SELECT o.owner, newest_section(p_row, v_name) INTO v_owner, v_found
+        FROM section_owners o WHERE o.name = v_name;
     IF NOT FOUND THEN  -- nobody has ever written it, in any case
         v_owner := claim_section(v_name, p_part->>'owner');
     END IF;

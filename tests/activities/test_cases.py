@@ -5,13 +5,15 @@ import pytest
 from activities.cases import CaseActivities, MessageTask, OpenTask
 from activities.record import CaseRecord
 from activities.steps import CaseRef
+from cases.approvals import ApprovalSection, ApprovalState
 from cases.errors import CaseClosed
-from cases.state import CaseState
+from cases.sections import Section
+from cases.state import CaseState, CaseStatus, StepUpdate
 from cases.text import MAX_TEXT_BYTES
 from tests.activities.environment import REF, refused, run
 from tests.fake_ledger import FakeJournal
 from tests.fakes import FakeHot, FakeStore
-from tests.samples import case
+from tests.samples import case, duplicates, needs, order, usd
 
 
 class House:
@@ -118,3 +120,73 @@ async def test_what_comes_after_the_end_leaves_a_row_and_none_of_its_words() -> 
 
     assert report.done == ()
     assert house.journal.notes == [("intake", "message_too_late", "answered")]
+
+
+BRANCH = CaseRef(case_id="case_1", customer_id="cus_1", branch="b1")
+ASKED = ApprovalSection(
+    approval_id="apr_1", state=ApprovalState.PENDING, amount=usd("49.99"), digest="d"
+)
+
+
+def forked(*edits: Section) -> CaseState:
+    """A branch of a case that was understood and looked into; its first step holds the edits."""
+    state = case(needs("billing"), duplicates(order()), ASKED, branch="b1")
+    version = state.version + 1
+    for edit in edits or (None,):
+        sections = {edit.name: edit} if edit else {}
+        step = StepUpdate(step="fork:b1", owner=edit.owner if edit else "fork", sections=sections)
+        state = state.after(step, version)
+    return state.model_copy(update={"status": CaseStatus.AWAITING_APPROVAL})
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        (),
+        (duplicates(order(amount=usd("40.00"))),),
+        # Of several owners, as no other step writes.
+        (duplicates(order(amount=usd("40.00"))), ASKED.model_copy(update={"note": "edited"})),
+    ],
+    ids=["as it was", "edited", "edited twice"],
+)
+async def test_a_branch_begins_with_all_that_was_done_before_it_and_as_it_was_edited(
+    edits: tuple[Section, ...],
+) -> None:
+    state = forked(*edits)
+    house = House(state)
+    resumed = await run(house.activities.resume_branch, BRANCH)
+
+    assert (resumed.customer_id, resumed.status) == ("cus_1", CaseStatus.AWAITING_APPROVAL)
+    begun = resumed.report.apply_to(
+        CaseState(case_id="case_1", customer_id="cus_1", branch="b1", status=resumed.status)
+    )
+    assert begun.completed_steps == state.completed_steps
+    assert begun.sections == state.sections
+    assert (begun.section_versions, begun.version) == (state.section_versions, state.version)
+    assert "charged twice" not in resumed.model_dump_json()
+    assert house.store.loads == ["dossier"]
+
+
+async def test_a_branch_begins_with_the_record_whatever_its_hot_copy_says() -> None:
+    state = forked()
+    house = House(state)
+    house.hot.copies["case_1", "b1"] = case(branch="b1")
+    await run(house.activities.resume_branch, BRANCH)
+
+    assert house.hot.copies["case_1", "b1"] == state
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        BRANCH.model_copy(update={"branch": "b2"}),
+        BRANCH.model_copy(update={"customer_id": "cus_2"}),
+        BRANCH.model_copy(update={"case_id": "case_2"}),
+    ],
+    ids=["no such branch", "another customer", "no such case"],
+)
+async def test_a_branch_that_is_not_on_record_does_not_begin(ref: CaseRef) -> None:
+    house = House(forked(), case())
+
+    assert await refused(house.activities.resume_branch, ref) == "CaseNotFound"
+    assert house.hot.copies == {}

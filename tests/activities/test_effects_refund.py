@@ -140,6 +140,15 @@ async def test_a_refund_of_which_nothing_told_becomes_a_persons_task() -> None:
     assert house.tasks.opened == [(TaskKind.EFFECT_UNKNOWN, refund_key("sandbox", "ch_1", 1))]
 
 
+async def test_what_a_branch_never_heard_of_is_no_persons_task() -> None:
+    house = House()
+    house.store.cases["case_1", "b1"] = house.state.model_copy(update={"branch": "b1"})
+    on_branch = REFUND.ref.model_copy(update={"branch": "b1"})
+    await run(house.refunds.give_up_refund, REFUND.model_copy(update={"ref": on_branch}))
+
+    assert house.tasks.opened == []
+
+
 async def test_a_second_attempt_has_a_key_of_its_own() -> None:
     house = House()
     again = order().model_copy(update={"attempt": 2})

@@ -96,7 +96,7 @@ async def test_without_limits_nothing_is_asked() -> None:
         given.model, given.payments, given.accounts, given.policy, ModelLimits(shared=waits)
     )
 
-    assert given.for_customer("cus_1") is given
+    assert given.for_case(REF) is given
     assert waits.asked == []
 
 

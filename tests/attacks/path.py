@@ -8,6 +8,7 @@ from activities.agents.base import Agent, Assignment, Tools
 from activities.agents.policy import PolicyAgent
 from activities.agents.response import ResponseAgent
 from activities.agents.understanding import UnderstandingAgent
+from activities.steps import CaseRef
 from cases.effects import (
     EffectIntent,
     EffectState,
@@ -74,7 +75,7 @@ class Attack:
         dossier = Dossier(
             state=self.state.seen_by(kind.name()), refunded_lately=self.world.refunded_lately
         )
-        agent = kind(self.tools.for_customer(ME))
+        agent = kind(self.tools.for_case(CaseRef(case_id="case_1", customer_id=ME)))
         finding = await agent.process(Assignment(dossier=dossier, round=number))
         self._write(f"{kind.name()}:{number}", finding.section)
         if finding.sets_off:

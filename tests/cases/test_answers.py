@@ -184,7 +184,8 @@ def test_each_fact_is_said_and_only_where_it_is_one(facts: dict[str, Any], says:
 def test_the_answer_to_a_case_without_facts_promises_nothing() -> None:
     bare = template(AnswerFacts(closes_as=CaseStatus.ANSWERED))
 
-    assert bare == "Hello,\n\nKind regards,\nYour support team"
+    found = "We looked into your request, and nothing is left to be done."
+    assert bare == f"Hello,\n\n{found}\n\nKind regards,\nYour support team"
 
 
 @pytest.mark.parametrize(

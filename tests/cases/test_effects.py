@@ -21,6 +21,7 @@ from tests.samples import order, usd
 
 BY_CONCERN = [
     EffectState.SUCCEEDED,
+    EffectState.SIMULATED,
     EffectState.PENDING,
     EffectState.SENDING,
     EffectState.REFUSED,
@@ -55,10 +56,10 @@ def test_the_worst_state_of_the_refunds_stands(*, turned: bool) -> None:
         assert RefundSection.of(items).state is worse
 
 
-def test_the_sum_counts_what_was_paid_or_is_on_its_way_and_nothing_else() -> None:
+def test_the_sum_counts_what_was_paid_or_would_be_or_is_on_its_way_and_nothing_else() -> None:
     section = RefundSection.of(tuple(item(state) for state in EffectState))
 
-    assert section.amount == usd("20.00")
+    assert section.amount == usd("30.00")
     assert RefundSection.of((item(EffectState.REJECTED),)).amount == usd("0.00")
 
 

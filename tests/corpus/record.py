@@ -21,7 +21,7 @@ from stores.redis import case_key
 from tests.conftest import SmallWorld
 from tests.corpus import FOLDER, TABLES, readable
 from tests.histories.record import (
-    SCENES,
+    KINDS_OF_CASE,
     _servers,  # pyright: ignore[reportPrivateUsage]
 )
 from workers.composition import all_activities, sandbox_gateways
@@ -66,7 +66,7 @@ async def record(home: Path, folder: Path) -> None:
         stores = session.stores
         activities = all_activities(stores, sandbox_gateways(stores, session.settings))
         async with build_worker(env.client, activities, session.settings):
-            for name, scene in SCENES.items():
+            for name, scene in KINDS_OF_CASE.items():
                 world = SmallWorld(session, f"v{SCHEMA_VERSION}_{name}")
                 handle = await scene(world, env)
                 found = await stored_case(session, handle.id)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from activities.branches import OwnRefunds, PaymentsAsBefore
 from cases.billing import ChargeStatus
 from cases.effects import EffectState, ProviderRefund
 from cases.money import Money
@@ -16,6 +17,16 @@ async def listed(provider: Provider, since: datetime, *charges: str) -> list[Pro
     found = [refund async for refund in provider.payments.refunds_since(since)]
     assert [r.created_at for r in found] == sorted(r.created_at for r in found)
     return [refund for refund in found if refund.charge_id in charges]
+
+
+def knowing(*marks: str) -> OwnRefunds:
+    """A ledger that knows these keys and receipts of the case's refunds."""
+
+    async def own_refunds(case_id: str) -> frozenset[str]:
+        assert case_id == "case_1"
+        return frozenset(marks)
+
+    return own_refunds
 
 
 async def test_a_customer_has_the_own_charges_only_oldest_first(provider: Provider) -> None:
@@ -78,6 +89,44 @@ async def test_a_charge_is_found_with_all_its_refunds_ours_or_not(provider: Prov
     assert sorted(refund.amount.amount_minor for refund in found.refunds) == [500, 1000]
     assert {refund.status for refund in found.refunds} == {"succeeded"}
     assert found.refundable == Money(amount_minor=3499, currency="USD")
+
+
+async def test_a_charges_refunds_carry_the_receipt_and_the_key_of_ours_or_none(
+    provider: Provider,
+) -> None:
+    customer = await provider.customer()
+    charge = await provider.charge(customer)
+    intent = refund_of(provider, charge, 1000)
+    paid = await provider.payments.refund(intent)
+    await provider.refunded_elsewhere(charge, 500)
+
+    [found] = await provider.payments.find_charges(customer)
+
+    ours, other = sorted(found.refunds, key=lambda refund: refund.key is None)
+    looked_up = await provider.payments.look_up(intent)
+    assert looked_up
+    assert paid.receipt == looked_up.receipt == ours.receipt
+    assert ours.key == intent.key
+    assert (other.amount.amount_minor, other.key) == (500, None)
+    assert other.receipt not in (None, ours.receipt)
+
+
+@pytest.mark.parametrize("word", ["ok", "pending", "fail_later"])
+async def test_without_our_own_refunds_the_charges_are_as_before(
+    provider: Provider, word: str
+) -> None:
+    needs(provider, "script")
+    customer = await provider.customer()
+    charges = [await provider.charge(customer, script=[word]), await provider.charge(customer)]
+    await provider.refunded_elsewhere(charges[1], 500)
+    before = await provider.payments.find_charges(customer)
+    intent = refund_of(provider, charges[0])
+    paid = await provider.payments.refund(intent)
+
+    for mark in (intent.key, paid.receipt or ""):
+        seen = PaymentsAsBefore(provider.payments, knowing(mark), intent.case_id)
+        assert await seen.find_charges(customer) == before
+    assert await provider.payments.find_charges(customer) != before
 
 
 async def test_more_charges_than_a_page_holds_are_all_found(provider: Provider) -> None:

@@ -1,4 +1,4 @@
-"""Record the histories anew, from real runs: `uv run python -m tests.histories.record`.
+"""Record histories anew, from real runs: `uv run python -m tests.histories.record [NAME ...]`.
 
 Do this only when the workflow's commands change on purpose; then keep the old files of a released
 version beside the new ones, as open cases of that version must still replay.
@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +25,7 @@ from runtime.servers import of_stack
 from runtime.settings import Settings
 from starters.session import CaseHandle, Session, open_session
 from starters.tokens import save_token
+from tests.branches.lines import branch_off
 from tests.conftest import SmallWorld
 from tests.workflows.support import BILLING, BOTH, NEITHER, decided, ended, finish, parked
 from workers.composition import all_activities, sandbox_gateways
@@ -103,7 +104,16 @@ async def _neither(world: SmallWorld, _: WorkflowEnvironment) -> CaseHandle:
     return handle
 
 
-SCENES: dict[str, Scene] = {
+async def _branched(world: SmallWorld, env: WorkflowEnvironment) -> CaseHandle:
+    """Forked between the decision and the request; what a person would decide is assumed."""
+    await _in_flight(world, env)
+    asked = (await world.state()).completed_steps.index("policy:1") + 1
+    _, handle = await branch_off(world, asked, [])
+    await finish(handle)
+    return handle
+
+
+KINDS_OF_CASE: dict[str, Scene] = {
     "refunded": _refunded,
     "in_flight": _in_flight,
     "approved": _approved,
@@ -114,6 +124,8 @@ SCENES: dict[str, Scene] = {
     "nothing_found": _nothing_found,
     "neither": _neither,
 }
+#: A branch has a history of its own; what is stored of it is stored as of every case.
+SCENES: dict[str, Scene] = {**KINDS_OF_CASE, "branched": _branched}
 
 
 @asynccontextmanager
@@ -145,14 +157,14 @@ def _without_machine(text: str) -> str:
     return text.replace(f"{os.getpid()}@{socket.gethostname()}", "recorder")
 
 
-async def record(home: Path) -> None:
-    """Play each scene and write its history."""
+async def record(home: Path, names: Sequence[str] = ()) -> None:
+    """Play each scene, or those that are named, and write its history."""
     async with _servers(home) as (session, env):
         stores = session.stores
         activities = all_activities(stores, sandbox_gateways(stores, session.settings))
         async with build_worker(env.client, activities, session.settings):
-            for name, scene in SCENES.items():
-                handle = await scene(SmallWorld(session, name), env)
+            for name in names or SCENES:
+                handle = await SCENES[name](SmallWorld(session, name), env)
                 history = await handle.fetch_history()
                 path = FOLDER / f"{name}.json"
                 path.write_text(_without_machine(history.to_json()) + "\n", "utf-8")
@@ -162,6 +174,6 @@ async def record(home: Path) -> None:
 if __name__ == "__main__":
     place = Path(tempfile.mkdtemp())
     try:
-        asyncio.run(record(place))
+        asyncio.run(record(place, sys.argv[1:]))
     finally:
         shutil.rmtree(place, ignore_errors=True)

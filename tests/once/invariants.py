@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from cases.ids import MAIN
 from cases.money import Money
 from workers.composition import Stores
 
@@ -14,7 +13,7 @@ Row = dict[str, Any]
 _PAID = ("succeeded", "pending")
 _AMOUNT = re.compile(r"(?<![\w.,-])([0-9]+(?:\.[0-9]+)? [A-Z]{3})(?![\w-])")
 
-_CASES = "SELECT case_id, status, closed_at FROM cases WHERE customer_id = ANY($1)"
+_CASES = "SELECT case_id, branch, status, closed_at FROM cases WHERE customer_id = ANY($1)"
 _EFFECTS = "SELECT * FROM effects WHERE customer_id = ANY($1)"
 _AUDIT = "SELECT case_id, event, step FROM case_audit WHERE case_id = ANY($1)"
 _MAILS = "SELECT * FROM sandbox.mails WHERE customer_id = ANY($1)"
@@ -54,7 +53,8 @@ async def tally(stores: Stores, customers: Sequence[str], *, left_open: int = 0)
     _both_sides_agree(effects, refunds, mails)
     _answers_say_what_was_paid(effects, mails)
     _each_effect_is_on_record(effects, await _rows(stores.pool, _AUDIT, ids))
-    assert (await stores.audit.check([(case_id, MAIN) for case_id in ids])).findings == []
+    lines = [(case["case_id"], case["branch"]) for case in cases]
+    assert (await stores.audit.check(lines)).findings == []
     kinds = Counter(mail["kind"] for mail in mails)
     return Tally(refunds=len(refunds), resets=kinds["reset"], answers=kinds["answer"])
 

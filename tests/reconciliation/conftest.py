@@ -1,33 +1,27 @@
 """Servers of the reconciliation's own: it looks at everything that there is."""
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from temporalio.client import Client
-from temporalio.worker import Worker
 
 from runtime.embedded.stack import EmbeddedStack
-from runtime.servers import Servers, of_stack
+from runtime.servers import Servers
 from runtime.settings import Settings
 from runtime.temporal import connect
 from starters.session import Session
-from starters.tokens import save_token
 from stores.postgres import Pool
+from tests.conftest import WorkerFactory, prepared_servers, worker_factory
 from tests.reconciliation.support import Books
 from tests.starters import conftest as starters
 from workers.composition import (
     Gateways,
     Stores,
-    all_activities,
     open_postgres,
     open_stores,
     sandbox_gateways,
 )
-from workers.main import build_worker
-from workers.preparation import prepare
 from workflows.case_file import SEARCH_ATTRIBUTES
 
 #: The commands of `casekeeper`, on these servers.
@@ -53,11 +47,7 @@ def settings(home: Path) -> Settings:
 
 @pytest.fixture(scope="module")
 async def servers(stack: EmbeddedStack, settings: Settings) -> Servers:
-    found = of_stack(settings, stack.addresses)
-    prepared = await prepare(found, schedules=False)
-    if prepared.approver and prepared.token:
-        save_token(settings.home, prepared.approver, prepared.token)
-    return found
+    return await prepared_servers(stack, settings)
 
 
 @pytest.fixture(scope="module")
@@ -87,22 +77,11 @@ async def session(settings: Settings, servers: Servers, stores: Stores, client: 
     return Session(settings, servers, stores, client)
 
 
-WorkerFactory = Callable[..., AbstractAsyncContextManager[Worker]]
-
-
 @pytest.fixture(scope="module")
 def run_worker(
     client: Client, stores: Stores, gateways: Gateways, settings: Settings
 ) -> WorkerFactory:
-    """A worker for the block; `gateways` replaces the module's."""
-
-    @asynccontextmanager
-    async def run(**options: Any) -> AsyncGenerator[Worker]:
-        activities = all_activities(stores, options.pop("gateways", gateways))
-        async with build_worker(client, activities, settings, **options) as worker:
-            yield worker
-
-    return run
+    return worker_factory(client, stores, gateways, settings)
 
 
 @pytest.fixture

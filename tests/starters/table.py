@@ -1,6 +1,7 @@
 """Every command with what is common to all: its arguments, and the servers that it needs."""
 
 from dataclasses import dataclass
+from importlib.resources import files
 
 TEMPORAL, POSTGRES, REDIS = "TEMPORAL_ADDRESS", "DATABASE_URL", "REDIS_URL"
 
@@ -10,6 +11,8 @@ CLOSED = {
     POSTGRES: "postgresql://keeper:hunter2@127.0.0.1:1/casekeeper",
     REDIS: "redis://:hunter2@127.0.0.1:1/0",
 }
+#: A file that is there.
+_POLICY = str(files("cases").joinpath("refund_policy.toml"))
 SERVER = {TEMPORAL: "Temporal", POSTGRES: "Postgres", REDIS: "Redis"}
 
 
@@ -52,7 +55,11 @@ COMMANDS = (
     _on_case("show", needs=(TEMPORAL, POSTGRES)),
     _on_case("history"),
     _on_case("diff", "main.1", "main.2"),
+    _on_case("explain"),
     _on_case("audit"),
+    _on_case("fork", "--at", "main.1", needs=(TEMPORAL, POSTGRES)),
+    _on_case("promote", "--branch", "b1", needs=(TEMPORAL, POSTGRES)),
+    Command("backtest", ("--policy", _POLICY)),
     Command("worker", needs=(TEMPORAL, POSTGRES)),
     Command("reconcile", ("--days", "1"), (TEMPORAL, POSTGRES)),
     Command("migrate", needs=(TEMPORAL, POSTGRES)),

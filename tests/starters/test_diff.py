@@ -1,4 +1,4 @@
-"""`casekeeper diff`: what changed between two checkpoints."""
+"""`casekeeper diff`: what changed between two checkpoints, and how two branches differ."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from cases.state import StepUpdate
 from starters.session import Session
 from tests.starters.conftest import CommandLine
 from tests.starters.test_every_command import assert_refused, assert_refused_as_json
-from tests.stores.support import ProbeSection, commit, opened, request, step
+from tests.starters.test_tree import forked
+from tests.stores.support import ProbeSection, commit, opened, step
 
 
 @pytest.fixture
@@ -88,22 +89,45 @@ async def test_an_agents_scratch_stays_private(casekeeper: CommandLine, recorded
         assert "upset" not in done.out
 
 
-async def test_the_two_may_be_of_different_branches(
+async def test_a_branch_is_compared_as_it_is_now(
     casekeeper: CommandLine, recorded: str, session: Session
 ) -> None:
-    await session.stores.cases.open(recorded, "what-if", f"cus_{recorded}", request("Hello?"))
+    await forked(session.stores, recorded, "b1", "main.2", ProbeSection(content={"amount": 1}))
 
-    done = await casekeeper("diff", recorded, "main.1", "what-if.1", "--json")
+    document = (await casekeeper("diff", recorded, "b1", "main", "--json")).json()
 
-    changed = {change["path"] for change in done.json()["changes"]}
-    assert changed == {"messages[0].text", "messages[0].received_at"}
+    assert (document["before"], document["after"]) == ("b1.3", "main.4")
+    amounts = {"path": "probe.content.amount", "before": 1, "after": 5000}
+    assert amounts in document["changes"]
+    for same in (("b1", "b1.3"), ("main.2", "b1.2"), ("main", "main.4")):
+        diffs = (await casekeeper("diff", recorded, *same, "--json")).json()["changes"]
+        assert diffs == []
 
 
-@pytest.mark.parametrize("bad", ["7", "main", "main.x", "main.-1", "two words.1", "b\udc80.1", ""])
-async def test_what_is_no_checkpoint_id_is_bad_input(bad: str, casekeeper: CommandLine) -> None:
-    for pair in ((bad, "main.1"), ("main.1", bad)):
+async def test_a_branch_may_be_named_like_a_checkpoint(
+    casekeeper: CommandLine, recorded: str, session: Session
+) -> None:
+    await forked(session.stores, recorded, "v1.2", "main.2")
+
+    document = (await casekeeper("diff", recorded, "v1.2", "v1.2.3", "--json")).json()
+
+    assert (document["before"], document["after"]) == ("v1.2.3", "v1.2.3")
+
+
+@pytest.mark.parametrize("bad", ["", "two words", "two words.1", "b\udc80.1", "-", "main.2^"])
+async def test_what_names_no_place_is_bad_input(bad: str, casekeeper: CommandLine) -> None:
+    for field, pair in (("A", (bad, "main.1")), ("B", ("main.1", bad))):
         done = await casekeeper("diff", "--json", "--", "case_1", *pair)
-        assert_refused_as_json(done, 2, "checkpoint: ")
+        assert_refused_as_json(done, 2, f"{field}: ", "is neither a checkpoint such as main.4 nor")
+
+
+@pytest.mark.parametrize("missing", ["7", "mian", "b9.4", "main.x", "main.-1", "main."])
+async def test_what_is_neither_checkpoint_nor_branch_is_not_found(
+    missing: str, casekeeper: CommandLine, recorded: str
+) -> None:
+    words = f"{missing} is neither a checkpoint nor a branch of {recorded}: it has main."
+    for pair in ((missing, "main"), ("main.1", missing)):
+        assert_refused(await casekeeper("diff", recorded, *pair), 3, words)
 
 
 @pytest.mark.parametrize("missing", ["main.0", "main.5", "main.999999999"])

@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 
-from starters.history import next_before
 from starters.session import Session
-from stores.cases import Checkpoint
-from tests.samples import NOON
 from tests.starters.conftest import CommandLine
 from tests.starters.test_every_command import assert_refused, assert_refused_as_json
+from tests.starters.test_tree import forked
 from tests.stores.support import commit, opened, probe
 
 
@@ -57,19 +55,26 @@ async def test_every_checkpoint_is_on_one_page(
     assert pages == -(-7 // limit)
 
 
-def test_the_last_page_of_a_branch_ends_where_it_left_its_parent() -> None:
-    known: dict[str, Any] = {"step": "s", "owner": "o", "status": "received", "size": 1}
-    known |= {"schema_version": 1, "created_at": NOON}
-    first = Checkpoint(
-        checkpoint_id="what-if.4",
-        parent_checkpoint_id="main.3",
-        branch="what-if",
-        version=4,
-        **known,
-    )
+async def test_the_past_of_a_branch_is_that_of_its_parent(
+    casekeeper: CommandLine, recorded: str, session: Session
+) -> None:
+    await forked(session.stores, recorded, "b1", "main.4")
+    await forked(session.stores, recorded, "b2", "b1.5")
+    line = ("history", recorded, "--branch", "b2", "--json")
 
-    assert next_before([first]) is None
-    assert next_before([first.model_copy(update={"branch": "main"})]) == "what-if.4"
+    whole = (await casekeeper(*line)).json()
+    listed: list[str] = []
+    page = (await casekeeper(*line, "--limit", "2")).json()
+    while listed := ids(page) + listed:
+        if page["next_before"] is None:
+            break
+        older = ("--limit", "2", "--before", page["next_before"])
+        page = (await casekeeper(*line, *older)).json()
+
+    assert ids(whole) == ["main.1", "main.2", "main.3", "main.4", "b1.5", "b2.6"]
+    assert listed == ids(whole)
+    assert [one["parent_checkpoint_id"] for one in whole["checkpoints"]] == [None, *ids(whole)[:-1]]
+    assert ids((await casekeeper("history", recorded, "--json")).json())[-1] == "main.7"
 
 
 async def test_before_the_first_checkpoint_there_is_nothing(

@@ -25,7 +25,7 @@ from stores.hot import RedisHotStore
 from stores.postgres import Pool
 from stores.redis import case_key
 from tests.corpus import FILES, FOLDER, NAMES, restore, stored
-from tests.histories.record import SCENES
+from tests.histories.record import KINDS_OF_CASE
 from tests.stores.support import HARD_VALUES, Waiting, commit, opened, step
 from workers.composition import Stores, shipped_policy
 
@@ -68,7 +68,7 @@ def test_every_version_has_every_kind_of_case() -> None:
     found = {(path.parent.name, path.stem) for path in FILES}
 
     versions = range(1, SCHEMA_VERSION + 1)
-    assert found == {(f"v{version}", kind) for version in versions for kind in SCENES}
+    assert found == {(f"v{version}", kind) for version in versions for kind in KINDS_OF_CASE}
     for path in FILES:
         assert path.parent == FOLDER / f"v{stored(path)['schema_version']}"
 

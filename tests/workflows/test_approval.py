@@ -100,22 +100,6 @@ async def test_the_reset_mail_does_not_wait_for_the_approver(
     assert len(await world.mails("reset")) == 1
 
 
-async def test_signals_that_came_before_any_worker_do_no_harm(
-    world: SmallWorld, run_worker: WorkerFactory
-) -> None:
-    await world.twins(LARGE)
-    handle = await world.start(BILLING)
-    await handle.signal("approval_decided", notice("apr_made_up", "approved"))
-    await handle.signal("approval_decided", notice("", ""))
-    async with run_worker():
-        await parked(handle)
-        assert await world.refunds() == []
-        await decided(world, Verdict.APPROVED)
-        assert await finish(handle) == "answered"
-
-    assert len(await world.refunds()) == 1
-
-
 async def test_a_decision_that_came_while_no_worker_ran_is_carried_out_later(
     world: SmallWorld, run_worker: WorkerFactory
 ) -> None:
@@ -185,32 +169,27 @@ async def test_the_first_decision_stands_against_a_contradicting_one(
     assert len(await audit_of(world, "decision_refused")) == 1
 
 
-async def test_a_signal_that_says_denied_cannot_undo_an_approval_on_record(
-    world: SmallWorld, run_worker: WorkerFactory
+@pytest.mark.parametrize(
+    ("verdict", "said", "end", "refunds"),
+    [(Verdict.APPROVED, "denied", "answered", 1), (Verdict.DENIED, "approved", "rejected", 0)],
+)
+async def test_a_signal_cannot_undo_the_decision_on_record(  # noqa: PLR0917  fixtures
+    verdict: Verdict,
+    said: str,
+    end: str,
+    refunds: int,
+    world: SmallWorld,
+    run_worker: WorkerFactory,
 ) -> None:
     await world.twins(LARGE)
     async with run_worker():
         handle = await world.start(BILLING)
         approval_id = await parked(handle)
-        await row_decided_without_signal(world, Verdict.APPROVED)
-        await handle.signal("approval_decided", notice(approval_id, "denied"))
-        assert await finish(handle) == "answered"
+        await row_decided_without_signal(world, verdict)
+        await handle.signal("approval_decided", notice(approval_id, said))
+        assert await finish(handle) == end
 
-    assert len(await world.refunds()) == 1
-
-
-async def test_a_signal_that_says_approved_cannot_undo_a_denial_on_record(
-    world: SmallWorld, run_worker: WorkerFactory
-) -> None:
-    await world.twins(LARGE)
-    async with run_worker():
-        handle = await world.start(BILLING)
-        approval_id = await parked(handle)
-        await row_decided_without_signal(world, Verdict.DENIED)
-        await handle.signal("approval_decided", notice(approval_id, "approved"))
-        assert await finish(handle) == "rejected"
-
-    assert await world.refunds() == []
+    assert len(await world.refunds()) == refunds
 
 
 async def test_a_signal_about_another_request_is_ignored(

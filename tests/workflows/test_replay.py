@@ -35,7 +35,10 @@ def replayer(workflow: type[SupportCaseWorkflow] = SupportCaseWorkflow) -> Repla
 
 
 def stored(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json(f"case_{path.stem}", path.read_text("utf-8"))
+    """By its own id, which says of which case and branch it is."""
+    text = path.read_text("utf-8")
+    started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
+    return WorkflowHistory.from_json(started["workflowId"], text)
 
 
 def test_each_kind_of_case_has_a_stored_history() -> None:

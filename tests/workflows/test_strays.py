@@ -37,13 +37,15 @@ async def test_signals_that_come_before_any_request_are_put_on_record(
     await world.twins(LARGE)
     handle = await world.start(BILLING)
     await _forge(handle)
+    await _forge(handle, ApprovalNotice(approval_id="", verdict=""))
     async with run_worker():
         await parked(handle)
         await eventually(lambda: audit_of(world, "decision_ignored"))
+        assert await world.refunds() == []
         await decided(world, Verdict.APPROVED)
         assert await finish(handle) == "answered"
 
-    assert await audit_of(world, "decision_ignored") == ["apr_forged approved"]
+    assert await audit_of(world, "decision_ignored") == ["apr_forged approved", ""]
     assert len(await world.refunds()) == 1
 
 
