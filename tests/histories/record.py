@@ -15,7 +15,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -23,6 +25,8 @@ from cases.approvals import Verdict
 from runtime.embedded.stack import EmbeddedStack
 from runtime.servers import of_stack
 from runtime.settings import Settings
+from starters.approve import decide
+from starters.promote import promote_branch
 from starters.session import CaseHandle, Session, open_session
 from starters.tokens import save_token
 from tests.branches.lines import branch_off
@@ -35,7 +39,8 @@ from workflows.case_file import CASE_BRANCH, CASE_STATUS, NEEDS_HUMAN, SEARCH_AT
 
 FOLDER = Path(__file__).parent
 
-Scene = Callable[[SmallWorld, WorkflowEnvironment], Awaitable[CaseHandle]]
+Handle = WorkflowHandle[Any, Any]
+Scene = Callable[[SmallWorld, WorkflowEnvironment], Awaitable[Handle]]
 
 
 async def _refunded(world: SmallWorld, _: WorkflowEnvironment) -> CaseHandle:
@@ -113,6 +118,20 @@ async def _branched(world: SmallWorld, env: WorkflowEnvironment) -> CaseHandle:
     return handle
 
 
+async def _promoted(world: SmallWorld, env: WorkflowEnvironment) -> Handle:
+    """A branch that pays, and a main line that waits for a person."""
+    await _in_flight(world, env)
+    decided_at = (await world.state()).completed_steps.index("policy:1") + 1
+    branch, handle = await branch_off(world, decided_at, ["policy.amount=1100.00"])
+    await finish(handle)
+    case_id = f"case_{world.number}"
+    shown, promotion = await promote_branch(world.session, case_id, branch)
+    request_id = shown["approval_id"]
+    await decide(world.session, case_id, Verdict.APPROVED, by="lead", request_id=request_id)
+    await promotion.result()
+    return promotion
+
+
 KINDS_OF_CASE: dict[str, Scene] = {
     "refunded": _refunded,
     "in_flight": _in_flight,
@@ -124,8 +143,8 @@ KINDS_OF_CASE: dict[str, Scene] = {
     "nothing_found": _nothing_found,
     "neither": _neither,
 }
-#: A branch has a history of its own; what is stored of it is stored as of every case.
-SCENES: dict[str, Scene] = {**KINDS_OF_CASE, "branched": _branched}
+#: A branch and a promotion have histories of their own; what is stored of them is a case's.
+SCENES: dict[str, Scene] = {**KINDS_OF_CASE, "branched": _branched, "promoted": _promoted}
 
 
 @asynccontextmanager
