@@ -245,6 +245,8 @@ class EndedRun(Record):
     case_id: str
     branch: str
     how: str
+    #: It was not the branch's own run, but its promotion's.
+    promotion: bool = False
 
 
 class Runs(Protocol):

@@ -8,12 +8,12 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from cases.errors import GatewayUnavailable
-from cases.ids import parse_workflow_id, workflow_id
+from cases.ids import parse_workflow_id, promotion_of, workflow_id
 from cases.messages import ApprovalNotice
 from cases.ports import EndedRun
 
-#: What the workflow of a case, and its signal, are called (`workflows.support_case`).
-_TYPE = "SupportCase"
+#: What the workflows of a case and of a promotion, and their signal, are called.
+_TYPE, _PROMOTION = "SupportCase", "Promote"
 _DECIDED = "approval_decided"
 
 
@@ -47,7 +47,7 @@ class TemporalRuns:
         """
         closed = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
         query = (
-            f"WorkflowType = '{_TYPE}' AND CloseTime >= '{closed}' "
+            f"WorkflowType IN ('{_TYPE}', '{_PROMOTION}') AND CloseTime >= '{closed}' "
             "AND ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed')"
         )
         seen: set[str] = set()
@@ -59,8 +59,7 @@ class TemporalRuns:
                 # A reset ends a run, and the case goes on in another.
                 status = await self._status(run.id)
                 if status in _ENDED_BADLY:
-                    case_id, branch = parse_workflow_id(run.id)
-                    yield EndedRun(case_id=case_id, branch=branch, how=_ENDED_BADLY[status])
+                    yield _ended(run.id, _ENDED_BADLY[status])
         except RPCError as error:
             raise _unavailable(error) from error
 
@@ -90,6 +89,12 @@ class TemporalRuns:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
+
+
+def _ended(name: str, how: str) -> EndedRun:
+    case_id, branch = parse_workflow_id(name)
+    promoted = case_id.removeprefix(promotion_of(""))
+    return EndedRun(case_id=promoted, branch=branch, how=how, promotion=promoted != case_id)
 
 
 _ENDED_BADLY: "dict[WorkflowExecutionStatus | None, str]" = {

@@ -16,8 +16,9 @@ from cases.approvals import ApprovalState
 from cases.comparison import LedgerEntry
 from cases.effects import Compensation, EffectKind, EffectState, revoke_intent
 from cases.errors import CaseError
-from cases.ids import MAIN, workflow_id
+from cases.ids import MAIN, promotion_of, workflow_id
 from cases.ports import Accounts, Approvals, EndedRun, Runs
+from cases.promotion import PROMOTION
 from cases.reconciliation import (
     LISTED,
     RECONCILER,
@@ -71,7 +72,9 @@ class Takeover:
         taken: list[EndedRun] = []
         left = 0
         async for runs in in_batches(self._runs.ended_since(since), _AT_ONCE):
-            for case in await self._entries.unended(runs):
+            promotions = [run for run in runs if run.promotion]
+            taken += [run for run in promotions if await self._report_promotion(run)]
+            for case in await self._entries.unended([r for r in runs if not r.promotion]):
                 try:
                     taken += [case.run] if await self._take_over(case) else []
                 except CaseError as error:
@@ -192,6 +195,21 @@ class Takeover:
             case=(run.case_id, run.branch),
         )
         return True
+
+    async def _report_promotion(self, run: EndedRun) -> bool:
+        """A promotion that somebody ended may have paid already; whoever repeats it goes on."""
+        name = workflow_id(run.case_id, run.branch)
+        ref = CaseRef(case_id=run.case_id, customer_id="", branch=MAIN)
+        if f"{PROMOTION}:{run.branch}" in (await self._load(ref)).completed_steps:
+            return False
+        task = await self._tasks.open(
+            TaskKind.RUN_ENDED,
+            workflow_id(promotion_of(run.case_id), run.branch),
+            f"The promotion of {name} was {run.how}, and nothing goes on by itself: "
+            f"`casekeeper promote {name}` does.",
+            case=(run.case_id, MAIN),
+        )
+        return task is not None
 
     async def _report_unrecorded(self, run: EndedRun) -> bool:
         """The run of a case that it had not yet put on record: only Temporal has its text."""
