@@ -245,7 +245,11 @@ async def test_a_case_that_was_started_again_while_it_was_looked_at_is_left_to_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ended = EndedRun(case_id=f"case_{world.number}", branch=MAIN, how="terminated")
-    monkeypatch.setattr("workers.composition.TemporalRuns", lambda *_: Outdated(client, ended))
+
+    def runs(_: Client | None = None) -> Outdated:
+        return Outdated(client, ended)
+
+    monkeypatch.setattr("workers.composition.TemporalRuns", runs)
     await world.twins(120_000)
     async with run_worker():
         handle = await world.start(BILLING)

@@ -196,11 +196,12 @@ async def test_a_claim_that_lost_the_race_for_a_charge_is_refused_on_record(
             await winner.execute(
                 "INSERT INTO effects (key, kind, case_id, branch, customer_id, amount_minor, "
                 "currency, charge_id, duplicate_group, parameters_hash, intent) VALUES "
-                "($1, 'refund', $2, 'main', $3, 1, 'USD', $4, $1, '', '')",
+                "($1, 'refund', $2, 'main', $3, 1, 'USD', $4, $1, '', $5)",
                 f"rf1_winner_{number}",
                 case.case_id,
                 case.customer_id,
                 order(number).charge_id,
+                intent(case, order(number)).model_dump_json().encode(),
             )
             claims = asyncio.create_task(stores.ledger.claim(intent(loser, order(number))))
             await blocked_by(winner)

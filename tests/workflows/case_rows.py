@@ -20,6 +20,8 @@ _DIGESTS = ("audit_head", "body_hash", "hash", "prev_hash", "parameters_hash")
 _IDS = re.compile(r"(?<=:)(ch_[^:]+|apr_[^:]+)")
 #: Steps that run at the same time: either may be committed first.
 _SIDE_BY_SIDE = (("billing:1", "account:1"), ("reset_mail", "refund:*:1"))
+#: What an agent was given may be newer than it needed.
+_SAW = re.compile(r'"saw":"[0-9]+"')
 
 
 def kind_of(step: str) -> str:
@@ -108,6 +110,8 @@ def _comparable(row: Row, names: Mapping[str, str], made: Mapping[int, str]) -> 
             plain[column] = made.get(value)
         elif isinstance(value, datetime) or (column in _DIGESTS and value is not None):
             plain[column] = "something"
+        elif column == "detail" and isinstance(value, str):
+            plain[column] = _renamed(_SAW.sub('"saw":"some"', value), names)
         else:
             plain[column] = _renamed(value, names)
     return plain

@@ -138,7 +138,9 @@ CLOCK_STANDS: Mapping[AwaitPoint, Sequence[Stand]] = {
 }
 #: Where no case can stand, and why.
 NOBODY_STANDS: Mapping[AwaitPoint, str] = {
-    AwaitPoint("SupportCaseWorkflow.run", "a condition"): "no signal handler waits for anything"
+    AwaitPoint("SupportCaseWorkflow.run", "a condition"): "no signal handler waits for anything",
+    AwaitPoint("Steps.resume", "resume_branch"): "a branch: see test_branch_decisions",
+    AwaitPoint("Steps.assume_decision", "assume_decision"): "a branch: see test_branch_decisions",
 }
 
 
