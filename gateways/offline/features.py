@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 
+from gateways.offline.concepts import clause_concepts, concept_features
+
 # A longer run of letters is no word that we route by, and would let one word make the whole work.
 WORD_LIMIT = 32
 # A clause of fewer words ("I tried again") says too little to be judged alone.
@@ -17,12 +19,13 @@ _CLAUSE_END = re.compile(
     r"[.!?;:,\n\r…؟،。！？，]+|\s[-–—]+\s|\b(?:and|but|also|plus|because|another thing)\b"
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+|[$€£¥]")
+_ADDRESSED = re.compile(r"https?://\S+|(?<!\w)@\w+")
 _GROUP_SIZES = (3, 4, 5)
 
 
 def fold(text: str) -> str:
-    """Give the text in one case and with one kind of apostrophe."""
-    return text.casefold().replace("’", "'").replace("`", "'")
+    """Give the text in one case, with one kind of apostrophe, without links and @handles."""
+    return _ADDRESSED.sub(" ", text.casefold().replace("’", "'").replace("`", "'"))
 
 
 def clauses(folded: str) -> Iterator[list[str]]:
@@ -34,11 +37,12 @@ def clauses(folded: str) -> Iterator[list[str]]:
 
 
 def clause_features(words: list[str]) -> set[str]:
-    """Give the words, the pairs of neighbours and the letter groups of one clause."""
+    """Give the words, pairs of neighbours, letter groups and concepts of one clause."""
     features = set(words)
     features.update(map(" ".join, pairwise(words)))
     for word in set(words):
         features.update(letter_groups(word))
+    features.update(concept_features(clause_concepts(words)))
     return features
 
 

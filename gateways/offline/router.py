@@ -1,14 +1,16 @@
 """The offline understanding: which needs a customer's message holds, read on one CPU in a moment.
 
-Two independent heads, billing and account, weigh words, pairs of words and letter groups (TF-IDF
-and logistic regression). A message with both low needs neither and goes to a person.
+Two independent heads, billing and account, weigh words, pairs of words, letter groups (TF-IDF and
+logistic regression) and concepts that all trades share. A message with both low needs neither and
+goes to a person.
 
-`python -m benchmarks.train_router` trains on routing_dev.jsonl and routing_dev_pool.jsonl and
-prints, as macro-F1 over billing, account and neither on the messages of routing_dev.jsonl:
-0.976 in 5 folds that keep near-duplicates and joins with their parts (0.975 without the sure
-phrases, which were chosen with all the data in view), but 0.685 to 0.937 where one of the four
-sources was never seen (0.685 banking77, 0.710 bitext, 0.913 clinc150, 0.937 nlupp). The second row
-is what to expect of a new shop's customers: it fires too easily on what is neither.
+`python -m benchmarks.train_router` trains on routing_dev.jsonl, routing_dev_pool.jsonl and our own
+everyday messages. `python -m benchmarks.understanding --cross-validate` gives, as macro-F1 over
+billing, account and neither: 0.960 in 5 folds that keep near-duplicates and joins with their parts;
+where one of the four sources was never seen 0.906 in the mean (0.803 banking77, 0.899 bitext, 0.954
+clinc150, 0.968 nlupp; before the concepts and our messages 0.685, 0.710, 0.913, 0.937). The word
+lists were written with the data in view ("id" left them after this run). On
+80 free messages of ours, never trained on, it has 0.959; a stranger's messages will be harder.
 """
 
 import gzip
@@ -19,6 +21,7 @@ from functools import reduce
 from importlib.resources import files
 from typing import Final
 
+from gateways.offline.concepts import clause_concepts, names_access, names_money
 from gateways.offline.features import (
     CLAUSE_WORDS,
     clause_features,
@@ -28,12 +31,17 @@ from gateways.offline.features import (
 )
 from gateways.offline.phrases import ACCOUNT_PHRASES, BILLING_PHRASES, Reason, billing_reason
 
-# Measured in the same folds: 0.5 for both gives 0.976, the best pair (0.45 and 0.5) 0.977.
+# The next three were measured with weights trained without joins of our messages. On sources never
+# seen, 0.5 for both gives a mean of 0.888, 0.6 gives 0.874.
 BILLING_THRESHOLD: Final = 0.5
 ACCOUNT_THRESHOLD: Final = 0.5
-# A clause alone outweighs the whole message only where it is surer than this. In the same folds:
-# 0.974 with a floor of 0.5, 0.976 with 0.7 and 0.8, 0.974 with 0.9, 0.971 without clauses.
+# A clause alone outweighs the whole message only where it is surer than this. On sources never
+# seen: 0.888 with 0.8, 0.882 with 0.9.
 CLAUSE_FLOOR: Final = 0.8
+# A message that names nothing of what a need is about has that need only from this sureness on.
+# On sources never seen 0.888 with it and 0.882 without; on our everyday messages, by a router that
+# learned from the data sets alone, the precision of account rises from 0.84 to 0.91.
+UNNAMED_FLOOR: Final = 0.9
 # What a sure phrase is worth: the least precision that one phrase had on the data.
 PHRASE_PROBABILITY: Final = 0.98
 
@@ -120,12 +128,11 @@ class OfflineRouter:
         return Reading(billing, account, reason if billing >= BILLING_THRESHOLD else "unspecified")
 
     def _weigh(self, folded: str) -> Odds:
-        known = [
-            (len(words), self.weights.keys() & clause_features(words)) for words in clauses(folded)
-        ]
+        parts = list(clauses(folded))
+        known = [(len(words), self.weights.keys() & clause_features(words)) for words in parts]
         whole = self._odds(message_features(features for _, features in known))
         alone = (self._odds(features) for length, features in known if length >= CLAUSE_WORDS)
-        return reduce(Odds.max, (_if_sure(odds) for odds in alone), whole)
+        return _if_named(reduce(Odds.max, (_if_sure(odds) for odds in alone), whole), parts)
 
     def _odds(self, known: set[str]) -> Odds:
         weights = [self.weights[feature] for feature in known]
@@ -142,6 +149,15 @@ def _if_sure(odds: Odds) -> Odds:
     return Odds(
         odds.billing if odds.billing >= floor else -math.inf,
         odds.account if odds.account >= floor else -math.inf,
+    )
+
+
+def _if_named(odds: Odds, parts: list[list[str]]) -> Odds:
+    concepts = [clause_concepts(words) for words in parts]
+    unnamed = math.log(UNNAMED_FLOOR / (1 - UNNAMED_FLOOR))
+    return Odds(
+        odds.billing - (0.0 if any(map(names_money, concepts)) else unnamed),
+        odds.account - (0.0 if any(map(names_access, concepts)) else unnamed),
     )
 
 

@@ -11,6 +11,7 @@ from gateways.offline.router import (
     ACCOUNT_THRESHOLD,
     BILLING_THRESHOLD,
     CLAUSE_FLOOR,
+    UNNAMED_FLOOR,
     WEIGHTS_FILE,
     FeatureWeight,
     Odds,
@@ -231,8 +232,21 @@ def test_a_curly_apostrophe_is_an_apostrophe(router: OfflineRouter) -> None:
 def test_a_clause_counts_alone_only_from_the_floor_on() -> None:
     always = {"weight": FeatureWeight(1.0, 1.3, 1.5)}
     alone = OfflineRouter(always | {"noise": FeatureWeight(99.0, 0.0, -9.0)}, Odds(0.0, 0.0))
-    reading = alone.read("a weight here. noise noise noise")
+    reading = alone.read("a weight here. noise noise noise. account. payment")
     assert reading.billing < CLAUSE_FLOOR < reading.account
+
+
+def test_a_message_that_names_nothing_of_a_need_has_it_only_from_a_higher_sureness_on() -> None:
+    alone = OfflineRouter({"grumble": FeatureWeight(1.0, 2.0, 2.4)}, Odds(0.0, 0.0))
+    assert needs(alone.read("grumble")) == (False, True)
+    assert needs(alone.read("grumble bill")) == (True, True)
+    assert alone.read("grumble login").account > UNNAMED_FLOOR > alone.read("grumble").account
+
+
+def test_links_and_handles_say_nothing_but_a_mail_address_stays(router: OfflineRouter) -> None:
+    plain = router.read("where is my refund")
+    assert router.read("@password where is my refund https://login.example/password") == plain
+    assert features.fold("me@home.example") == "me@home.example"
 
 
 def test_the_thresholds_part_the_needs_and_are_met_exactly() -> None:
@@ -259,5 +273,5 @@ def test_the_shipped_weights_are_the_measured_ones(router: OfflineRouter) -> Non
     assert len(packed) <= 700 * 1024
     assert len(router.weights) == 12_000
     assert hashlib.sha256(packed).hexdigest() == (
-        "aa94b0ee9129b73c3951cd92fe9f56152883d31b1556224f311baf7d34ded35a"
+        "370de4bb21778d7c700b6f4b2971c9a5adc6548d258fc3cc282cdc43a094cbad"
     )
