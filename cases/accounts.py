@@ -1,5 +1,7 @@
 """Customer accounts, and what is wrong with a login."""
 
+import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 from cases.records import Record
@@ -13,6 +15,8 @@ class Account(Record):
     email: str
     name: str
     locked: bool
+    #: The cases that a reset mail went out for whose link still works.
+    open_resets: tuple[str, ...] = ()
 
 
 class AccountSection(Section):
@@ -22,17 +26,47 @@ class AccountSection(Section):
     owner: ClassVar[str] = "account"
 
     customer_known: bool = True
-    #: "login", "locked" or "unknown_customer".
+    #: "login", "locked", "unknown_customer", "wrong_mail" or "reset_already_sent".
     issue: str = "login"
     locked: bool = False
     reset_needed: bool = False
     reset_sent: bool = False
 
 
-def examine_account(account: Account | None) -> AccountSection:
-    """Trouble to sign in gets one reset mail; a locked or unknown account gets a person."""
+#: A customer whose mail does not reach them, in English; every other wording gets a reset mail.
+_WORD = r"[\w'-]+\s+"
+_MAIL = r"(?:e-?mails?|mailbox|inbox)\b"
+_NO_MAIL = re.compile(
+    rf"\b(?:no longer|never|not|cannot|can't|don't|didn't|haven't|lost)\s+(?:{_WORD}){{0,2}}"
+    rf"(?:access(?:\s+to)?|receive[ds]?|get|got|gotten)\s+(?:{_WORD}){{0,4}}(?:{_MAIL}|reset link)"
+    rf"|\blost\s+access\s+to\s+(?:{_WORD}){{0,3}}{_MAIL}"
+    rf"|\b(?:get|getting|receive|receiving|got|received)\s+no\s+(?:{_WORD}){{0,3}}{_MAIL}"
+    rf"|\b(?:{_MAIL}|reset link)\s+(?:{_WORD}){{0,3}}(?:never|not|didn't|doesn't|hasn't)\s+"
+    rf"(?:{_WORD})?(?:arrived?|come|came|received|reach\w*)\b"
+    rf"|\b(?:old|wrong|outdated)\s+{_MAIL}|\bchanged\s+my\s+{_MAIL}",
+    re.IGNORECASE,
+)
+
+
+def mail_does_not_reach(text: str) -> bool:
+    """Whether the customer says that mail to the address on the account does not reach them."""
+    return _NO_MAIL.search(text.replace("\u2019", "'")) is not None
+
+
+def examine_account(
+    account: Account | None, *, case_id: str = "", texts: Sequence[str] = ()
+) -> AccountSection:
+    """Trouble to sign in gets one reset mail, and none while an earlier case's link still works.
+
+    A locked or unknown account gets a person, and so does who says that mail does not reach them:
+    what goes to the old address may be read by someone else.
+    """
     if account is None:
         return AccountSection(status="needs_human", customer_known=False, issue="unknown_customer")
     if account.locked:
         return AccountSection(status="needs_human", issue="locked", locked=True)
+    if any(map(mail_does_not_reach, texts)):
+        return AccountSection(status="needs_human", issue="wrong_mail")
+    if any(other != case_id for other in account.open_resets):
+        return AccountSection(issue="reset_already_sent")
     return AccountSection(status="reset_due", reset_needed=True)

@@ -32,6 +32,8 @@ class AnswerFacts(Record):
     past_refunds: tuple[tuple[Money, date], ...] = ()
     nothing_found: bool = False
     reset_sent: bool = False
+    #: By an earlier case: its link still works.
+    reset_sent_before: bool = False
     denied: bool = False
 
     @property
@@ -54,13 +56,16 @@ def facts_of(state: CaseState, *, cancelled: bool = False) -> AnswerFacts:
         past_refunds=_past(state),
         nothing_found=policy is not None and policy.rule == "nothing_found",
         reset_sent=account is not None and account.reset_sent,
+        reset_sent_before=account is not None and account.issue == "reset_already_sent",
         denied=approval is not None and approval.state is ApprovalState.DENIED,
     )
 
 
 def _must_reveal_nothing(state: CaseState) -> bool:
-    """An unknown customer and a locked account hear nothing of charges, whatever was decided."""
+    """Who may be someone else hears nothing of charges, whatever was decided."""
     account = state.get(AccountSection)
+    if account and account.issue == "wrong_mail":
+        return True
     looked = (account, state.get(BillingSection))
     unknown = any(section and not section.customer_known for section in looked)
     return unknown or any(section and section.locked for section in looked)
@@ -134,6 +139,11 @@ def _outlook(facts: AnswerFacts) -> list[str]:
         lines.append(
             "We have sent an email with a link to reset your password to the address on your "
             "account, so that you can log in again."
+        )
+    if facts.reset_sent_before:
+        lines.append(
+            "We have sent you an email with a link to reset your password within the last day: "
+            "please use that one. If it has not reached you, write to us again."
         )
     if facts.denied:
         lines.append("A colleague reviewed the refund that you asked for and declined it.")

@@ -3,17 +3,17 @@
 The numbers are data (`refund_policy.toml`); every decision records the version it was made by.
 """
 
-import tomllib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from cases.accounts import AccountSection
 from cases.billing import BillingSection, RefundOrder
 from cases.errors import InvalidInput
 from cases.money import Money
+from cases.policy_file import PolicyFile, in_minor
 from cases.records import Record
 from cases.sections import Section
 from cases.understanding import Reason, Topic, UnderstandingSection
@@ -41,22 +41,17 @@ class RefundPolicy(Record):
 
         Limits are written as decimal strings ("500.00"), so that no float ever holds money.
         """
-        try:
-            data = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # a TOMLDecodeError, or too big to read
-            raise InvalidInput("policy", f"is not TOML: {error}") from error
-        limits = _limits(data, "limits")
-        if not limits:
-            raise InvalidInput("limits", 'needs a table such as USD = "500.00"')
-        second = _limits(data, "second_limits")
-        for code in limits if second else ():
+        file = PolicyFile.from_toml(text)
+        limits = in_minor("limits", file.limits)
+        second = in_minor("second_limits", file.second_limits)
+        for code in limits | second if second else ():
+            if code not in limits:
+                raise InvalidInput(f"second_limits.{code}", "is not among the limits")
             if second.get(code, -1) < limits[code]:
                 raise InvalidInput(f"second_limits.{code}", "must be there and not below the limit")
-        try:
-            return cls.model_validate({**data, "limits": limits, "second_limits": second})
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InvalidInput(".".join(map(str, first["loc"])), first["msg"]) from error
+        return cls(
+            version=file.version, limit_days=file.limit_days, limits=limits, second_limits=second
+        )
 
     def limit(self, currency: str) -> Money | None:
         """The largest sum refunded without a person, or None for a currency not in the table."""
@@ -67,28 +62,6 @@ class RefundPolicy(Record):
         """How many different people must approve that sum, if anyone must."""
         second = self.second_limits.get(amount.currency)
         return 1 if second is None or amount.amount_minor <= second else 2
-
-
-def _limits(data: dict[str, Any], name: str) -> dict[str, int]:
-    table = data.get(name)
-    if table is not None and not isinstance(table, dict):
-        raise InvalidInput(name, 'needs a table such as USD = "500.00"')
-    limits = cast("dict[str, object]", table or {})
-    return {code: _limit_in_minor(f"{name}.{code}", code, value) for code, value in limits.items()}
-
-
-def _limit_in_minor(field: str, code: str, value: object) -> int:
-    if not isinstance(value, str):
-        raise InvalidInput(field, f'{value!r} is not a decimal string such as "500.00"')
-    try:
-        limit = Money.parse(value, code)
-    except InvalidInput as error:
-        raise InvalidInput(field, str(error)) from error
-    if code != limit.currency:
-        raise InvalidInput(field, f"is written {limit.currency}")
-    if limit.amount_minor < 0:
-        raise InvalidInput(field, f"{value!r} is below zero")
-    return limit.amount_minor
 
 
 class PolicySection(Section):
@@ -163,11 +136,9 @@ Ruling = tuple[Decision, str, str]
 
 def _about_people(facts: Facts) -> Ruling | None:
     """Requests that a person takes over whatever the records say."""
-    for section in (facts.billing, facts.account):
-        if section and not section.customer_known:
-            return _human("unknown_customer", "The customer is not on record.")
-    if any(section and section.locked for section in (facts.billing, facts.account)):
-        return _human("account_locked", "The account is locked.")
+    ruling = _about_the_customer(facts)
+    if ruling:
+        return ruling
     if facts.understanding.failed:
         return _human("not_understood", "The request could not be understood.")
     if not facts.understanding.needs:
@@ -175,6 +146,20 @@ def _about_people(facts: Facts) -> Ruling | None:
     for section in (facts.billing, facts.account):
         if section and section.failed:
             return _human(f"{section.name}_failed", f"The {section.name} agent found no answer.")
+    return None
+
+
+def _about_the_customer(facts: Facts) -> Ruling | None:
+    """Where who writes may not be whose money it is."""
+    for section in (facts.billing, facts.account):
+        if section and not section.customer_known:
+            return _human("unknown_customer", "The customer is not on record.")
+    if any(section and section.locked for section in (facts.billing, facts.account)):
+        return _human("account_locked", "The account is locked.")
+    if facts.account and facts.account.issue == "wrong_mail":
+        return _human(
+            "wrong_mail", "Mail to the address on the account does not reach the customer."
+        )
     return None
 
 

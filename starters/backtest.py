@@ -80,14 +80,14 @@ def _plan(policy: Path, since: str | None, limit: int | None, html: Path | None)
     return Plan(policy=found, since=_time(since), limit=limit, html=html)
 
 
-def read_policy(path: Path) -> RefundPolicy:
+def read_policy(path: Path, field: str = "--policy") -> RefundPolicy:
     """The policy of a file; raises InvalidInput that names the field."""
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise InvalidInput("--policy", f"{path} cannot be read: {error.strerror}") from error
+        raise InvalidInput(field, f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InvalidInput("--policy", f"{path} is not UTF-8") from error
+        raise InvalidInput(field, f"{path} is not UTF-8") from error
     return RefundPolicy.from_toml(text)
 
 

@@ -26,6 +26,7 @@ from starters.explain import explain
 from starters.fork import fork
 from starters.history import history
 from starters.migrate import migrate
+from starters.policy import policy
 from starters.promote import promote
 from starters.reconcile import reconcile
 from starters.reopen import reopen
@@ -62,6 +63,7 @@ for group, commands in _GROUPS.items():
     for command in commands:
         app.command(rich_help_panel=group)(command)
 app.add_typer(approvers, name="approvers", rich_help_panel="Decide")
+app.add_typer(policy, name="policy", rich_help_panel="Decide")
 app.add_typer(sandbox, name="sandbox", rich_help_panel="Try it")
 
 

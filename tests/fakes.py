@@ -103,9 +103,16 @@ class FakeAccounts:
     sent: list[EffectIntent] = field(default_factory=list[EffectIntent])
 
     @classmethod
-    def of(cls, customer_id: str, *, locked: bool = False) -> "FakeAccounts":
-        email = f"{customer_id}@example.com"
-        known = Account(customer_id=customer_id, email=email, name="Sam", locked=locked)
+    def of(
+        cls, customer_id: str, *, locked: bool = False, open_resets: tuple[str, ...] = ()
+    ) -> "FakeAccounts":
+        known = Account(
+            customer_id=customer_id,
+            email=f"{customer_id}@example.com",
+            name="Sam",
+            locked=locked,
+            open_resets=open_resets,
+        )
         return cls(accounts={customer_id: known})
 
     async def find(self, customer_id: str) -> Account | None:

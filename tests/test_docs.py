@@ -35,7 +35,7 @@ def test_every_command_and_option_that_a_page_shows_exists(page: Path) -> None:
 
     for line in shown:
         words = line.split()
-        name = " ".join(words[:2]) if words[0] in {"approvers", "sandbox"} else words[0]
+        name = " ".join(words[:2]) if words[0] in {"approvers", "policy", "sandbox"} else words[0]
         assert name in known, line
         options = {word for word in words if word.startswith("--")}
         assert options <= known[name] | {"--help"}, line

@@ -1,21 +1,20 @@
 """The agents, one file each. To add one: write its file, add its line here."""
 
+from pkgutil import resolve_name
 from typing import Any
 
-from activities.agents.account import AccountAgent
 from activities.agents.base import Agent
-from activities.agents.billing import BillingAgent
-from activities.agents.policy import PolicyAgent
-from activities.agents.response import ResponseAgent
-from activities.agents.understanding import UnderstandingAgent
 
-AGENTS: tuple[type[Agent[Any]], ...] = (
-    UnderstandingAgent,
-    BillingAgent,
-    AccountAgent,
-    PolicyAgent,
-    ResponseAgent,
+#: Module and class of each, in the order in which they are asked.
+_REGISTERED = (
+    "activities.agents.understanding:UnderstandingAgent",
+    "activities.agents.billing:BillingAgent",
+    "activities.agents.account:AccountAgent",
+    "activities.agents.policy:PolicyAgent",
+    "activities.agents.response:ResponseAgent",
 )
+
+AGENTS: tuple[type[Agent[Any]], ...] = tuple(map(resolve_name, _REGISTERED))
 
 
 def investigators() -> dict[str, type[Agent[Any]]]:

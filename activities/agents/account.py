@@ -15,6 +15,8 @@ class AccountAgent(Agent[AccountSection]):
 
     async def process(self, assignment: Assignment) -> Finding[AccountSection]:
         """Find the account; a reset mail is only proposed here, and sent when the case settles."""
-        account = await self.tools.accounts.find(assignment.case.customer_id)
-        section = examine_account(account)
+        case = assignment.case
+        account = await self.tools.accounts.find(case.customer_id)
+        texts = [message.text for message in case.messages]
+        section = examine_account(account, case_id=case.case_id, texts=texts)
         return Finding(section, reason=f"{section.issue}: {section.status}")

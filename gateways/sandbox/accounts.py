@@ -21,6 +21,15 @@ UPDATE sandbox.mails m SET revoked_at = new.created_at
   FROM new WHERE new.kind = 'reset_revoked' AND m.kind = 'reset' AND m.revoked_at IS NULL
    AND m.customer_id = new.customer_id AND m.case_id = new.case_id"""
 
+#: With the cases whose reset mail's link still works: for a day, unless it was taken back.
+_FIND = """
+SELECT c.*, array(
+    SELECT m.case_id FROM sandbox.mails m
+     WHERE m.kind = 'reset' AND m.customer_id = c.id AND m.revoked_at IS NULL
+       AND m.created_at > sandbox.now() - interval '24 hours'
+     ORDER BY m.created_at) AS open_resets
+  FROM sandbox.customers c WHERE c.id = $1"""
+
 _CHANGED = "SELECT 1 FROM sandbox.account_changes WHERE idempotency_key = $1"
 
 
@@ -32,12 +41,16 @@ class SandboxAccounts:
 
     async def find(self, customer_id: str) -> Account | None:
         """The account, or None for an unknown customer."""
-        rows = await ask(self._pool, "SELECT * FROM sandbox.customers WHERE id = $1", customer_id)
+        rows = await ask(self._pool, _FIND, customer_id)
         if not rows:
             return None
         [row] = rows
         return Account(
-            customer_id=row["id"], email=row["email"], name=row["name"], locked=row["locked"]
+            customer_id=row["id"],
+            email=row["email"],
+            name=row["name"],
+            locked=row["locked"],
+            open_resets=tuple(row["open_resets"]),
         )
 
     async def send_reset_mail(self, intent: EffectIntent) -> Outcome:

@@ -94,6 +94,7 @@ ALTER TABLE sandbox.mails
     ALTER COLUMN customer_id DROP NOT NULL,
     -- Since when the link of a reset mail is useless.
     ADD COLUMN IF NOT EXISTS revoked_at timestamptz;
+CREATE INDEX IF NOT EXISTS resets_of_customer ON sandbox.mails (customer_id) WHERE kind = 'reset';
 
 -- What we had done to accounts, kind as of the effect; the same key does it once.
 CREATE TABLE IF NOT EXISTS sandbox.account_changes (

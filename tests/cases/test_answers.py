@@ -142,6 +142,7 @@ def test_where_there_are_doubts_no_refund_on_record_is_promised() -> None:
     "tells",
     [
         (PAST, AccountSection(locked=True, reset_sent=True)),
+        (PAST, AccountSection(status="needs_human", issue="wrong_mail")),
         (PAST.model_copy(update={"customer_known": False}),),
         (PAST, AccountSection(customer_known=False)),
     ],
@@ -169,6 +170,7 @@ def test_an_unknown_customer_and_a_locked_account_learn_nothing_whatever_rule_de
         ({"refund_requested": (usd("49.99"),)}, "have requested a refund of 49.99 USD"),
         ({"nothing_found": True}, "no issues found"),
         ({"reset_sent": True}, "link to reset your password"),
+        ({"reset_sent_before": True}, "within the last day"),
         ({"denied": True}, "declined it"),
         ({"closes_as": CaseStatus.MANUAL_REVIEW}, "A colleague is looking into your request"),
         ({"closes_as": CaseStatus.CANCELLED}, "Your request was cancelled"),
@@ -271,6 +273,7 @@ FACTS = st.builds(
     ),
     nothing_found=st.booleans(),
     reset_sent=st.booleans(),
+    reset_sent_before=st.booleans(),
     denied=st.booleans(),
 )
 

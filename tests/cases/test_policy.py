@@ -135,6 +135,13 @@ def test_a_locked_account_goes_to_a_person_whatever_the_records_say() -> None:
     assert_pays_nothing(ruling(of("49.99"), locked), "account_locked")
 
 
+def test_whom_mail_does_not_reach_goes_to_a_person_whatever_the_records_say() -> None:
+    unreached = AccountSection(status="needs_human", issue="wrong_mail")
+
+    assert_pays_nothing(ruling(of("49.99"), unreached), "wrong_mail")
+    assert_pays_nothing(ruling(None, unreached, understood=needs("account")), "wrong_mail")
+
+
 @pytest.mark.parametrize(
     "understood",
     [UnderstandingSection(status="failed", error="no answer"), UnderstandingSection()],

@@ -4,10 +4,18 @@ import asyncio
 
 import pytest
 
-from cases.effects import EffectState, Outcome, reset_intent, revoke_intent, unlock_intent
+from cases.effects import (
+    EffectState,
+    Outcome,
+    answer_intent,
+    reset_intent,
+    revoke_intent,
+    unlock_intent,
+)
 from cases.errors import GatewayUnavailable
 from gateways.sandbox.accounts import SandboxAccounts
 from gateways.sandbox.connection import Pool
+from gateways.sandbox.mail import SandboxMail
 from tests.conftest import SmallWorld
 from workers.composition import Stores
 
@@ -65,6 +73,34 @@ async def test_the_link_of_a_mail_is_taken_back_for_that_customer_and_case_only(
     revoked = {mail["case_id"]: mail["revoked_at"] for mail in await world.mails("reset")}
     assert revoked[case_id] is not None
     assert revoked[f"{case_id}_b"] is None
+
+
+async def test_an_account_names_the_cases_whose_links_still_work(
+    accounts: SandboxAccounts, stores: Stores, world: SmallWorld, case_id: str
+) -> None:
+    """A link works for a day, unless it was taken back."""
+    customer = await world.customer()
+    names = [f"{case_id}_{end}" for end in ("old", "revoked", "new")]
+    for name in names:
+        await accounts.send_reset_mail(
+            reset_intent(case_id=name, branch="main", customer_id=customer)
+        )
+    await stores.sandbox.execute(
+        "UPDATE sandbox.mails SET created_at = sandbox.now() - interval '24 hours 1 second'"
+        " WHERE case_id = $1",
+        names[0],
+    )
+    await accounts.revoke_reset(
+        revoke_intent(case_id=names[1], branch="main", customer_id=customer)
+    )
+    await SandboxMail(stores.sandbox).send_answer(
+        answer_intent(case_id=f"{case_id}_a", branch="main", customer_id=customer, text="Hello")
+    )
+
+    account = await accounts.find(customer)
+
+    assert account
+    assert account.open_resets == (names[2],)
 
 
 async def test_taking_back_a_mail_that_was_never_sent_is_done_and_holds_for_a_late_one(

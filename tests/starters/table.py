@@ -52,6 +52,7 @@ COMMANDS = (
     Command("approvers add", ("kim", "--limit", "USD=1.00")),
     Command("approvers list"),
     Command("approvers revoke", ("no_such_name",)),
+    Command("policy check", (_POLICY,), needs=()),
     _on_case("show", needs=(TEMPORAL, POSTGRES)),
     _on_case("history"),
     _on_case("diff", "main.1", "main.2"),

@@ -13,6 +13,8 @@ from tests.fakes import FakeAccounts
         (FakeAccounts.of("cus_1"), "login: reset_due", True),
         (FakeAccounts.of("cus_1", locked=True), "locked: needs_human", False),
         (FakeAccounts.of("cus_2"), "unknown_customer: needs_human", False),
+        (FakeAccounts.of("cus_1", open_resets=("case_0",)), "reset_already_sent: done", False),
+        (FakeAccounts.of("cus_1", open_resets=("case_1",)), "login: reset_due", True),
     ],
 )
 async def test_the_account_agent_looks_at_the_account_of_the_cases_customer(
