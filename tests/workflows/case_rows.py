@@ -50,6 +50,10 @@ async def rows_of(pool: Pool, number: str) -> CaseRows:
         assert row.pop("parent_version") == (row["version"] - 1 or None)
     names = _names(number, found["approvals"])
     _check_order(found["case_audit"], steps, names)
+    # Where the refund was settled first, there is nothing left to be undone of the mail beside it.
+    found["case_audit"] = [r for r in found["case_audit"] if r["step"] != "revoke_reset"]
+    for row in found["cases"]:
+        del row["audit_seq"]
     return CaseRows(
         steps=_in_one_order(steps),
         tables={
