@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from benchmarks.options import count
 from benchmarks.past_cases import put_on_record, stories
 from cases.policy import RefundPolicy
 from gateways.sandbox.world import World, load
@@ -163,7 +164,7 @@ async def _past(session: Session, servers: Servers, cases: int) -> None:
 
 async def _judge(pool: Pool, options: argparse.Namespace, run_cpu_ms: float) -> Costs:
     print("judging them again ...", file=sys.stderr)
-    counting = _CountingPool(pool)
+    counting = CountingPool(pool)
     times: list[tuple[float, float]] = []
     report = await run_backtest(pool, POLICY)  # connections, plans, caches
     for _ in range(options.rounds):
@@ -182,7 +183,7 @@ async def _judge(pool: Pool, options: argparse.Namespace, run_cpu_ms: float) -> 
     )
 
 
-class _CountingPool:
+class CountingPool:
     """Counts the statements: each takes a connection and gives it back."""
 
     def __init__(self, pool: Pool) -> None:
@@ -237,17 +238,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.backtest", description=__doc__)
-    parser.add_argument("--cases", type=_count, default=5000, help="how many are judged again")
-    parser.add_argument("--run", type=_count, default=100, help="how many are run")
-    parser.add_argument("--rounds", type=_count, default=5, help="how often they are judged")
+    parser.add_argument("--cases", type=count, default=5000, help="how many are judged again")
+    parser.add_argument("--run", type=count, default=100, help="how many are run")
+    parser.add_argument("--rounds", type=count, default=5, help="how often they are judged")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args(arguments)
-
-
-def _count(text: str) -> int:
-    if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from benchmarks import bare
+from benchmarks.options import count
 from benchmarks.report import COMMIT, LOAD, MERGE, Row, as_json, as_table
 from benchmarks.samples import BIG, SMALL, rewritten, sections_of, stored, stored_size
 from benchmarks.timing import Operation, Timings, take_turns, timed
@@ -246,16 +247,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.state", description=__doc__)
-    parser.add_argument("--rounds", type=_count, default=3, help="how often; medians are taken")
-    parser.add_argument("--ops", type=_count, default=200, help="runs of each operation a round")
+    parser.add_argument("--rounds", type=count, default=3, help="how often; medians are taken")
+    parser.add_argument("--ops", type=count, default=200, help="runs of each operation a round")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser.parse_args(arguments)
-
-
-def _count(text: str) -> int:
-    if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
-    return int(text)
 
 
 if __name__ == "__main__":

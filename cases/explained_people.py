@@ -11,7 +11,16 @@ from cases.explained_effects import ExplainedEffect
 from cases.ids import MAIN
 from cases.money import Money
 from cases.records import Record
-from cases.trail import CaseFacts, Event, RequestRow, TrailRow, Vote, typed
+from cases.trail import (
+    CaseFacts,
+    CompensationRow,
+    Event,
+    RequestRow,
+    TaskRow,
+    TrailRow,
+    Vote,
+    typed,
+)
 
 
 class ExplainedApproval(Record):
@@ -43,27 +52,15 @@ class ExplainedApproval(Record):
     gaps: tuple[str, ...] = Field(default=(), exclude=True)
 
 
-class ExplainedCompensation(Record):
-    """How something is undone if the case is stopped, and whether it was."""
+class ExplainedCompensation(CompensationRow):
+    """How something is undone, with what the audit says of it."""
 
-    name: str
-    state: str
-    registered_at: datetime
-    ended_at: datetime | None
     history: tuple[Event, ...]
 
 
-class ExplainedTask(Record):
-    """What a person had to do."""
+class ExplainedTask(TaskRow):
+    """What a person had to do, with what the audit says of it."""
 
-    task_id: str
-    kind: str
-    subject: str
-    detail: str
-    opened_at: datetime
-    closed_at: datetime | None
-    closed_by: str | None
-    note: str
     history: tuple[Event, ...]
 
 

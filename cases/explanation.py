@@ -31,7 +31,7 @@ class Explanation(Record):
     customer_id: str
     opened_by: str
     opened_at: datetime
-    #: As of when; null for now.
+    #: As of when; null where that is the present.
     as_of: datetime | None
     status: str | None
     checkpoint_id: str | None

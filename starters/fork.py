@@ -4,11 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from cases.branches import BranchExists, Fork
@@ -16,11 +12,12 @@ from cases.edits import Edit, apply_edits, edited_request, parse_edit, parse_edi
 from cases.errors import InvalidInput
 from cases.ids import MAIN, check_identifier, checkpoint_id, workflow_id
 from cases.messages import CaseRequest
+from cases.state import CaseStatus
 from starters.case_view import checkpoint_place, print_case, print_link, view_case
 from starters.session import Session, open_session
 from starters.terminal import CaseArgument, JsonFlag, attempt, execute, out
 from workers.main import TASK_QUEUE
-from workflows.case_file import CASE_BRANCH, CASE_STATUS, NEEDS_HUMAN
+from workflows.case_file import first_attributes
 from workflows.support_case import SupportCaseWorkflow
 
 #: So many names are tried where none is given and others fork at the same time.
@@ -124,7 +121,7 @@ async def fork_case(
     )
     branch = await _put_on_record(session, fork, name)
     request = CaseRequest(case_id=case_id, customer_id=state.customer_id, branch=branch)
-    run_id = await _start(session, request, state.status.value)
+    run_id = await _start(session, request, state.status)
     return {
         "case_id": case_id,
         "branch": branch,
@@ -155,7 +152,7 @@ async def _put_on_record(session: Session, fork: Fork, name: str | None) -> str:
     raise BranchExists(fork.case_id, "b1")
 
 
-async def _start(session: Session, request: CaseRequest, status: str) -> str:
+async def _start(session: Session, request: CaseRequest, status: CaseStatus) -> str:
     try:
         handle = await session.temporal.start_workflow(
             SupportCaseWorkflow.run,
@@ -163,13 +160,7 @@ async def _start(session: Session, request: CaseRequest, status: str) -> str:
             id=workflow_id(request.case_id, request.branch),
             task_queue=TASK_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(CASE_STATUS, status),
-                    SearchAttributePair(CASE_BRANCH, request.branch),
-                    SearchAttributePair(NEEDS_HUMAN, False),
-                ]
-            ),
+            search_attributes=first_attributes(status, request.branch),
             memo={"opened_by": "casekeeper fork", "branch": request.branch},
             static_summary=f"Branch {request.branch} of a support case",
             static_details="Nothing that it does leaves: refunds, mails and answers are simulated.",

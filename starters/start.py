@@ -12,8 +12,6 @@ from typing import Annotated, Any, cast
 import typer
 from rich.progress import Progress
 from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -30,7 +28,7 @@ from starters.case_view import print_case, print_link, view_case
 from starters.session import Session, open_session
 from starters.terminal import JsonFlag, attempt, err, execute, out
 from workers.main import TASK_QUEUE
-from workflows.case_file import CASE_BRANCH, CASE_STATUS, NEEDS_HUMAN
+from workflows.case_file import first_attributes
 from workflows.support_case import SupportCaseWorkflow
 
 #: How many cases of a file are started at a time.
@@ -142,13 +140,7 @@ async def start_case(session: Session, case: NewCase, *, use_existing: bool = Fa
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING
             if use_existing
             else WorkflowIDConflictPolicy.FAIL,
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(CASE_STATUS, CaseStatus.RECEIVED.value),
-                    SearchAttributePair(CASE_BRANCH, MAIN),
-                    SearchAttributePair(NEEDS_HUMAN, False),
-                ]
-            ),
+            search_attributes=first_attributes(CaseStatus.RECEIVED, MAIN),
             memo={"opened_by": "casekeeper start", "branch": MAIN},
             static_summary="Support case",
             static_details="Follow it with `casekeeper show`; its story is under current details.",

@@ -3,7 +3,12 @@
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
 
 from activities.cases import Resumed
 from activities.steps import CaseRef, StepReport
@@ -26,6 +31,18 @@ SEARCH_ATTRIBUTES: dict[str, str] = {
     CASE_BRANCH.name: "Keyword",
     NEEDS_HUMAN.name: "Bool",
 }
+
+
+def first_attributes(status: CaseStatus, branch: str) -> TypedSearchAttributes:
+    """What a line of a case is listed by from its start on."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(CASE_STATUS, status.value),
+            SearchAttributePair(CASE_BRANCH, branch),
+            SearchAttributePair(NEEDS_HUMAN, False),
+        ]
+    )
+
 
 _NEEDS_HUMAN = (CaseStatus.AWAITING_APPROVAL, CaseStatus.MANUAL_REVIEW)
 

@@ -24,6 +24,8 @@ from workers.composition import Stores
 Pay = Callable[[EffectIntent], Awaitable[Outcome]]
 PAID = Outcome(state=EffectState.SUCCEEDED, receipt="re_1")
 
+REJECTED = Outcome(state=EffectState.REJECTED, code="charge_disputed")
+
 
 @dataclass
 class TwoLines:
@@ -150,3 +152,9 @@ class TwoLines:
     async def chains_hold(self) -> bool:
         lines = (MAIN, self.branch)
         return not [f for line in lines for f in await self.stores.audit.verify(self.case_id, line)]
+
+
+async def approved(lines: TwoLines) -> None:
+    """Ask for the promotion, and have it approved."""
+    await lines.ask()
+    await lines.say(await lines.approver("ann"))

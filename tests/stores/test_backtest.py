@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.backtest import CountingPool
 from benchmarks.past_cases import Find, Story, put_on_record, stories
 from cases.approvals import Verdict
 from cases.backtest import PastCase, SkippedCase, facts_then
@@ -26,18 +27,6 @@ from tests.stores.support import opened, step, usd
 from workers.composition import Stores
 
 ASKS = ("above_limit", "failed_before")
-
-
-class Counting:
-    """A pool that counts what it is asked."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-        self.statements = 0
-
-    def acquire(self, **options: Any) -> Any:
-        self.statements += 1
-        return self._pool.acquire(**options)
 
 
 @pytest.fixture
@@ -82,7 +71,7 @@ async def test_every_case_is_read_once_by_two_queries_a_page(
         await commit(stores, case_id, "policy:1", policy())
 
     for at_once, pages in ((2, 3), (5, 2), (6, 1)):
-        pool = Counting(stores.pool)
+        pool = CountingPool(stores.pool)
         found = await read(pool, since, at_once=at_once)
         assert set(found) == ids
         empty = int(at_once == 5)

@@ -3,28 +3,11 @@
 import pytest
 
 from cases.approvals import ApprovalState, Verdict
-from cases.effects import EffectState, Outcome
 from cases.errors import AlreadyDecided, CaseNotFound, Forbidden
 from cases.ids import MAIN
 from cases.promotion import PromotionRefused
 from stores.postgres import Pool
-from tests.stores.promotions import TwoLines
-from workers.composition import Stores
-
-REJECTED = Outcome(state=EffectState.REJECTED, code="charge_disputed")
-
-
-@pytest.fixture
-async def lines(stores: Stores, case_id: str, number: str) -> TwoLines:
-    """49.99 was paid, and the branch wants 60.00."""
-    made = TwoLines(stores, case_id, number)
-    await made.main({1: 4999})
-    return await made.fork({1: 6000})
-
-
-async def approved(lines: TwoLines) -> None:
-    await lines.ask()
-    await lines.say(await lines.approver("ann"))
+from tests.stores.promotions import TwoLines, approved
 
 
 async def test_the_plan_is_made_from_both_ledgers(lines: TwoLines) -> None:

@@ -5,31 +5,16 @@ import asyncio
 import pytest
 
 from cases.approvals import ApprovalState
-from cases.effects import EffectState, Outcome, RefundSection
+from cases.effects import EffectState, RefundSection
 from cases.errors import CaseClosed
 from cases.ids import MAIN
 from cases.promoted import ending_of, intent_of
 from cases.promotion import PlanOutdated, PromotionRefused
 from cases.state import CaseStatus
 from stores.postgres import Pool
-from tests.stores.promotions import TwoLines
+from tests.stores.promotions import REJECTED, TwoLines, approved
 from tests.stores.support import ProbeSection, asking_step, asks, commit, order, probe, request
 from workers.composition import Stores
-
-REJECTED = Outcome(state=EffectState.REJECTED, code="charge_disputed")
-
-
-@pytest.fixture
-async def lines(stores: Stores, case_id: str, number: str) -> TwoLines:
-    """49.99 was paid, and the branch wants 60.00."""
-    made = TwoLines(stores, case_id, number)
-    await made.main({1: 4999})
-    return await made.fork({1: 6000})
-
-
-async def approved(lines: TwoLines) -> None:
-    await lines.ask()
-    await lines.say(await lines.approver("ann"))
 
 
 async def completed(lines: TwoLines) -> None:
