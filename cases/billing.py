@@ -1,21 +1,17 @@
 """Charges, and when two of them are one charge too many."""
 
-import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
 from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, SerializerFunctionWrapHandler, model_serializer
 
+from cases.duplicates import Group, find_groups, find_half_described, ids
 from cases.money import Money, total
 from cases.records import Record
 from cases.sections import Section
 from cases.sizes import REPORT_BYTES, encoded_size
-
-#: Two equal charges further apart than this are two purchases (refund policy, version 1).
-DUPLICATE_WINDOW = timedelta(hours=72)
 
 #: A refund with one of these states paid nothing back.
 ENDED_UNPAID = frozenset(["failed", "canceled"])
@@ -133,20 +129,24 @@ _LOCKED = "locked"
 def examine_charges(charges: Iterable[Charge]) -> BillingSection:
     """Find duplicates and what is refundable of them, by the provider's records alone."""
     known = sorted(charges, key=lambda charge: (charge.created_at, charge.charge_id))
-    groups, doubts = _duplicate_groups(known)
+    paid = [charge for charge in known if _was_paid(charge)]
+    groups, doubts = find_groups(paid), find_half_described(paid)
     orders: list[RefundOrder] = []
     past: list[PastRefund] = []
     for group in groups:
-        found, refunds, doubt = _settle_group(group)
+        found, refunds, doubt = _settle(group)
         orders += found
         past += refunds
         doubts += doubt
     if len({order.amount.currency for order in orders}) > 1:
         doubts.append("The duplicates are in more than one currency.")
+    if doubts and orders:
+        proven = ", ".join(order.charge_id for order in orders)
+        doubts.append(f"Proven to be one too many: {proven}.")
     section = BillingSection(
         status=_status(orders, past, doubts),
         charges_seen=len(known),
-        duplicates=tuple(tuple(charge.charge_id for charge in group) for group in groups),
+        duplicates=tuple(tuple(charge.charge_id for charge in group.charges) for group in groups),
         refundable=_refundable(orders, known),
         orders=tuple(orders),
         past_refunds=tuple(past),
@@ -185,68 +185,29 @@ def _refundable(orders: list[RefundOrder], known: Sequence[Charge]) -> Money | N
     return total([order.amount for order in orders]) or nothing
 
 
-def _duplicate_groups(charges: Sequence[Charge]) -> tuple[list[list[Charge]], list[str]]:
-    """Groups of two or more charges that nothing tells apart, earliest first; and doubts."""
-    groups: list[list[Charge]] = []
-    doubts: list[str] = []
-    for _, alike in groupby(sorted(charges, key=_look), key=_look):
-        paid = [charge for charge in alike if _was_paid(charge)]
-        doubts += _doubts(paid)
-        by_description: dict[str, list[Charge]] = {}
-        for charge in paid:
-            by_description.setdefault(_plain(charge.description), []).append(charge)
-        for same in by_description.values():
-            groups += [near for near in _within_window(same) if len(near) > 1]
-    return groups, doubts
-
-
-def _look(charge: Charge) -> tuple[str, str, int, str]:
-    merchant = " ".join(charge.merchant.casefold().split())
-    return charge.customer_id, merchant, charge.amount.amount_minor, charge.amount.currency
-
-
 def _was_paid(charge: Charge) -> bool:
     """A pending or reversed charge took no money, so it cannot be one too many."""
     took = charge.status in (ChargeStatus.CAPTURED, ChargeStatus.DISPUTED)
     return took and charge.amount.amount_minor > 0
 
 
-def _within_window(charges: Sequence[Charge]) -> list[list[Charge]]:
-    """Runs of charges at most DUPLICATE_WINDOW after the first of their run."""
-    runs: list[list[Charge]] = []
-    for charge in sorted(charges, key=lambda c: (c.created_at, c.charge_id)):
-        if runs and charge.created_at - runs[-1][0].created_at <= DUPLICATE_WINDOW:
-            runs[-1].append(charge)
-        else:
-            runs.append([charge])
-    return runs
-
-
-def _doubts(paid: Sequence[Charge]) -> list[str]:
-    """An order id, invoice or period tells purchases apart, but only where each carries one."""
-    return [
-        f"Equal charges {', '.join(charge.charge_id for charge in near)}: "
-        "only some carry a description."
-        for near in _within_window(paid)
-        if len({bool(_plain(charge.description)) for charge in near}) > 1
-    ]
-
-
-def _plain(description: str) -> str:
-    """Without what does not tell purchases apart: case, blanks and punctuation."""
-    return re.sub(r"[\s.,;:!?'\"()-]+", " ", description.casefold()).strip()
+def _settle(group: Group[Charge]) -> tuple[list[RefundOrder], list[PastRefund], list[str]]:
+    """What is refundable of a group. Of a habit nothing is: a person must say."""
+    orders, past, doubts = _settle_group(group.charges)
+    if orders and group.doubt:
+        return [], past, [group.doubt]
+    return orders, past, doubts
 
 
 def _settle_group(
     group: Sequence[Charge],
 ) -> tuple[list[RefundOrder], list[PastRefund], list[str]]:
     """Of a group all but the earliest are refundable, once; what was refunded counts."""
-    ids = ", ".join(charge.charge_id for charge in group)
     if any(charge.status is ChargeStatus.DISPUTED for charge in group):
-        return [], [], [f"A charge of {ids} is disputed at the bank."]
+        return [], [], [f"A charge of {ids(group)} is disputed at the bank."]
     past = [past for charge in group for past in _past_refunds(charge)]
     if any(charge.refunded and charge.refundable for charge in group):
-        return [], past, [f"A charge of {ids} was refunded in part."]
+        return [], past, [f"A charge of {ids(group)} was refunded in part."]
     paid_back = sum(1 for charge in group if not charge.refundable)
     open_twins = [(slot, twin) for slot, twin in enumerate(group) if slot and twin.refundable]
     orders = [

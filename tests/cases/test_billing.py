@@ -130,9 +130,11 @@ def test_exactly_72_hours_apart_is_still_a_duplicate() -> None:
 
 
 def test_the_window_counts_from_the_first_charge_and_does_not_slide() -> None:
-    """A purchase every other day is not one long chain of duplicates."""
+    """A purchase every other day is not one long chain of duplicates, and none of it is proven."""
     section = examine_charges([charge(f"ch_{day}", after=day * 48 * HOUR) for day in range(6)])
 
+    assert section.status == "needs_human"
+    assert_nothing_to_pay(section)
     assert section.duplicates == (("ch_0", "ch_1"), ("ch_2", "ch_3"), ("ch_4", "ch_5"))
 
 
@@ -257,10 +259,13 @@ def test_duplicates_in_two_currencies_go_to_a_person() -> None:
     )
     assert section.status == "needs_human"
     assert section.refundable is None
-    assert section.doubts == ("The duplicates are in more than one currency.",)
+    assert section.doubts == (
+        "The duplicates are in more than one currency.",
+        "Proven to be one too many: ch_4, ch_2.",
+    )
 
 
-def test_a_doubt_about_one_pair_sends_all_to_a_person() -> None:
+def test_a_doubt_about_one_pair_sends_all_to_a_person_and_names_what_is_proven() -> None:
     section = examine_charges(
         [
             charge("ch_1"),
@@ -270,6 +275,10 @@ def test_a_doubt_about_one_pair_sends_all_to_a_person() -> None:
         ]
     )
     assert section.status == "needs_human"
+    assert section.doubts == (
+        "Equal charges ch_3, ch_4: only some carry a description.",
+        "Proven to be one too many: ch_2.",
+    )
 
 
 def test_two_groups_of_the_same_merchant_are_settled_apart() -> None:
