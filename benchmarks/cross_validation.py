@@ -85,5 +85,6 @@ def _answer(
     router = OfflineRouter.unpack(train([messages[index] for index in train_on]))
     readings = {index: router.read(messages[index].text) for index in asked}
     return {
-        index: Answer(read.needs_billing, read.needs_account) for index, read in readings.items()
+        index: Answer(read.needs_billing, read.needs_account, read.confidence)
+        for index, read in readings.items()
     }

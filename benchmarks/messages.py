@@ -15,6 +15,8 @@ from gateways.offline.features import clause_features, clauses, fold, message_fe
 EVERYDAY: Final = Path(__file__).parent / "data" / "everyday.jsonl"
 #: Free messages of ours in the style of short public posts: for measuring, never for training.
 PROBE: Final = Path(__file__).parent / "data" / "probe.jsonl"
+#: More of them, from more trades and in more moods: for measuring, never for training.
+FREE_PROBE: Final = Path(__file__).parent / "data" / "free_probe.jsonl"
 
 NEEDS: Final = ("billing", "account")
 _SEED = 8842

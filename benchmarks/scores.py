@@ -20,6 +20,7 @@ class Answer(NamedTuple):
 
     billing: bool
     account: bool
+    confidence: int = 100
 
     @property
     def neither(self) -> bool:
@@ -35,6 +36,16 @@ class ClassScore:
     precision: float
     recall: float
     labelled: int
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How the answers of less confidence than a bound differ from the others."""
+
+    below: int
+    share_below: float
+    right_below: float
+    right_from_there: float
 
 
 @dataclass(frozen=True)
@@ -66,9 +77,28 @@ def by_source(messages: Sequence[Message], answers: Sequence[Answer]) -> dict[st
     return found
 
 
+def certainty(
+    messages: Sequence[Message], answers: Sequence[Answer], bounds: Sequence[int]
+) -> list[Certainty]:
+    """Say for each bound what share of the answers is less sure, and how many are wholly right."""
+    pairs = list(zip(messages, answers, strict=True))
+    right = [(a.confidence, (m.billing, m.account) == (a.billing, a.account)) for m, a in pairs]
+    found: list[Certainty] = []
+    for bound in bounds:
+        low = [well for confidence, well in right if confidence < bound]
+        high = [well for confidence, well in right if confidence >= bound]
+        share = len(low) / max(1, len(right))
+        found.append(Certainty(bound, share, _mean(low), _mean(high)))
+    return found
+
+
 def keyword_answer(text: str) -> Answer:
     """Answer by single words, as the usual recipes do."""
     return Answer(bool(_MONEY_WORDS.search(text)), bool(_ACCESS_WORDS.search(text)))
+
+
+def _mean(right: Sequence[bool]) -> float:
+    return sum(right) / max(1, len(right))
 
 
 def _class_score(pairs: Sequence[tuple[bool, bool]]) -> ClassScore:

@@ -26,9 +26,9 @@ SEED = 8842
 FEATURES = 12_000
 INVERSE_REGULARISATION = 5.0
 # A concept says as much as this many words.
-CONCEPT_WEIGHT = 4.0
+CONCEPT_WEIGHT = 6.0
 # One message of ours counts as this many of the data sets', which know fewer trades.
-EVERYDAY_WEIGHT = 2.0
+EVERYDAY_WEIGHT = 3.0
 # A weight is stored as this many parts of one.
 SCALE = 100
 

@@ -8,25 +8,26 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
+from benchmarks.asked_models import Unlimited, asked_model
 from benchmarks.cross_validation import FOLDS, answer_in_folds, answer_unseen_sources
-from benchmarks.messages import PROBE, Message, read_file, read_messages
-from benchmarks.scores import Answer, Scores, by_source, keyword_answer, score
+from benchmarks.messages import FREE_PROBE, PROBE, Message, read_file, read_messages
+from benchmarks.scores import Answer, Certainty, Scores, by_source, certainty, keyword_answer, score
 from benchmarks.train_router import NO_LEARNER, learner_is_installed
 from cases.errors import InvalidInput
-from cases.ports import LanguageModel
+from cases.model_ports import LanguageModel
 from cases.understanding import Topic
-from gateways.offline.model import OfflineModel
 from gateways.offline.router import WEIGHTS_FILE
 from runtime.settings import Settings
 
-_MODELS: Final[dict[str, Callable[[], LanguageModel]]] = {"offline": OfflineModel}
+_BOUNDS: Final = (55, 60, 65, 70, 80, 90, 95, 99)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class CrossValidated:
 
     folds: Scores
     unseen_sources: dict[str, Scores]
+    folds_certainty: list[Certainty]
+    unseen_certainty: list[Certainty]
 
     @property
     def unseen_mean(self) -> float:
@@ -52,6 +55,20 @@ class CrossValidated:
         return sum(each.macro_f1 for each in self.unseen_sources.values()) / len(
             self.unseen_sources
         )
+
+    def as_lines(self) -> list[str]:
+        """Give what was found for people."""
+        return [
+            *_table(f"{FOLDS} grouped folds", self.folds),
+            *_certainty_table(self.folds_certainty),
+            *(
+                line
+                for name, s in self.unseen_sources.items()
+                for line in _table(f"unseen {name}", s)
+            ),
+            f"unseen sources, mean macro-F1 {self.unseen_mean:.3f}",
+            *_certainty_table(self.unseen_certainty),
+        ]
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,7 @@ class Report:
     measured: Measured
     keyword_rule: Scores
     probe: Scores
+    free_probe: Scores
     cross_validated: CrossValidated | None
 
     def as_document(self) -> dict[str, Any]:
@@ -83,13 +101,11 @@ class Report:
             *_table("the file", measured.scores),
             *(line for name, each in measured.sources.items() for line in _table(name, each)),
             *_table("our probe messages", self.probe),
+            *_table("our free probe messages", self.free_probe),
             *_table("keyword rule, the file", self.keyword_rule),
         ]
         if self.cross_validated:
-            lines += _table(f"{FOLDS} grouped folds", self.cross_validated.folds)
-            for name, each in self.cross_validated.unseen_sources.items():
-                lines += _table(f"unseen {name}", each)
-            lines.append(f"unseen sources, mean macro-F1 {self.cross_validated.unseen_mean:.3f}")
+            lines += self.cross_validated.as_lines()
         return "\n".join(lines)
 
 
@@ -106,25 +122,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(name: str, data: Sequence[Path], cross_validate: bool) -> Report:
     """Read the messages, ask the model about each of the first file, and score its answers."""
-    if name not in _MODELS:
-        known = ", ".join(repr(model) for model in _MODELS)
-        raise InvalidInput("CASEKEEPER_MODEL", f"{name!r} is not known: use {known}")
     if cross_validate and not learner_is_installed():
         raise InvalidInput("--cross-validate", NO_LEARNER)
     messages, count = read_messages(data)
     asked = messages[:count]
     started = perf_counter()
-    model = _MODELS[name]()
+    model = asked_model(name)
     load_ms = (perf_counter() - started) * 1000
+    measured, probe, free_probe = asyncio.run(
+        _measured_all(model, [asked, read_file(PROBE), read_file(FREE_PROBE)])
+    )
+    weights = files("gateways.offline").joinpath(WEIGHTS_FILE).read_bytes()
     return Report(
         model=name,
         load_ms=load_ms,
-        size_bytes=len(files("gateways.offline").joinpath(WEIGHTS_FILE).read_bytes()),
-        measured=asyncio.run(_measured(model, asked)),
+        size_bytes=len(weights) if name == "offline" else 0,
+        measured=measured,
         keyword_rule=score(asked, [keyword_answer(message.text) for message in asked]),
-        probe=asyncio.run(_measured(model, read_file(PROBE))).scores,
+        probe=probe.scores,
+        free_probe=free_probe.scores,
         cross_validated=_cross_validated(messages, count) if cross_validate else None,
     )
+
+
+async def _measured_all(
+    model: LanguageModel, files_of: Sequence[Sequence[Message]]
+) -> list[Measured]:
+    """One file after the other, in one loop: a real model keeps its connections."""
+    async with AsyncExitStack() as stack:
+        if isinstance(model, Unlimited):
+            await stack.enter_async_context(aclosing(model))
+        return [await _measured(model, messages) for messages in files_of]
 
 
 async def _measured(model: LanguageModel, messages: Sequence[Message]) -> Measured:
@@ -132,7 +160,7 @@ async def _measured(model: LanguageModel, messages: Sequence[Message]) -> Measur
     took: list[float] = []
     for message in messages:
         started = perf_counter()
-        reply = await model.understand(message.text)
+        reply = await model.understand([message.text])
         took.append((perf_counter() - started) * 1000)
         needs = reply.understanding.needs
         answers.append(Answer(Topic.BILLING in needs, Topic.ACCOUNT in needs))
@@ -146,12 +174,24 @@ async def _measured(model: LanguageModel, messages: Sequence[Message]) -> Measur
 
 
 def _cross_validated(messages: Sequence[Message], count: int) -> CrossValidated:
-    folds = score(messages[:count], answer_in_folds(messages, count))
-    unseen = {
-        source: score(asked, answers)
-        for source, asked, answers in answer_unseen_sources(messages, count)
-    }
-    return CrossValidated(folds, unseen)
+    folds = answer_in_folds(messages, count)
+    unseen = list(answer_unseen_sources(messages, count))
+    strangers = [message for _, asked, _ in unseen for message in asked]
+    guesses = [answer for _, _, answers in unseen for answer in answers]
+    return CrossValidated(
+        folds=score(messages[:count], folds),
+        unseen_sources={source: score(asked, answers) for source, asked, answers in unseen},
+        folds_certainty=certainty(messages[:count], folds, _BOUNDS),
+        unseen_certainty=certainty(strangers, guesses, _BOUNDS),
+    )
+
+
+def _certainty_table(rows: Sequence[Certainty]) -> list[str]:
+    return [
+        f"  confidence below {row.below}: {row.share_below:.3f} of the messages,"
+        f" {row.right_below:.3f} of them right, of the others {row.right_from_there:.3f}"
+        for row in rows
+    ]
 
 
 def _table(title: str, scores: Scores) -> list[str]:

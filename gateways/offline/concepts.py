@@ -17,15 +17,18 @@ _WORDS: Final = {
     "charge": "charge charges charged charging billed billing debited deducted deduction deductions"
     " overcharged overcharge overcharging invoiced surcharge surcharged undercharged subtracted"
     " withdrew",
-    "fee": "fee fees interest overdraft commission penalty tariff markup cost costs",
-    "bill": "bill bills invoice invoices receipt receipts statement statements",
+    "fee": "fee fees interest overdraft commission penalty tariff markup cost costs"
+    " fare fares tip tips deposit deposits",
+    "price": "price prices priced pricing cheap cheaper expensive discount discounts coupon coupons"
+    " voucher vouchers promo offer",
+    "bill": "bill bills billing invoice invoices receipt receipts statement statements",
     "refund": "refund refunds refunded refunding reimburse reimbursed reimbursement reimbursements"
     " rebate rebates restitution restitutions compensation compensations compensate compensated"
-    " moneyback cashback chargeback",
+    " moneyback cashback chargeback reversed reversal",
     "pay": "pay pays paid paying payment payments repayment transaction transactions purchase"
-    " purchases direct debit debits",
-    "money": "money $ € £ dollar dollars euro euros pound pounds quid bucks usd eur gbp cents cent"
-    " pence amount",
+    " purchases direct debit debits paypal klarna checkout instalment instalments installments",
+    "money": "0.00 money $ € £ dollar dollars euro euros pound pounds quid bucks usd eur gbp cents"
+    " cent pence amount",
     "rate": "rate rates exchange currency conversion",
     "took": "took taken taking take stole withdrawn owe owed credit credited",
     "twice": "twice double duplicate duplicated doubled multiple 2x second",
@@ -34,12 +37,13 @@ _WORDS: Final = {
     " mistake wrong incorrect error notice extra",
     "login": "login logins logon signin logging",
     "secret": "password passwords passcode passcodes pin pins pincode username usernames passphrase"
-    " 2fa authenticator otp credentials",
+    " 2fa authenticator otp credentials passkey fingerprint",
     "account": "user account accounts acct accout profile profiles membership",
     "identity": "identification prove proof license licence documents verify verified verification"
     " verifying identity authenticate authentication passport selfie kyc",
     "personal": "name surname address addresses email mail details detail number data information"
-    " info phone birthday birth",
+    " info birthday birth",
+    "phone": "phone phones mobile smartphone handset",
     "register": "register registered registering registration registrations signup enroll enrol"
     " join",
     "close": "close closed closing delete deleted deleting terminate terminated deactivate"
@@ -47,16 +51,18 @@ _WORDS: Final = {
     "open": "open opened opening create creating created setup make start activate",
     "lock": "locked lock unlock unlocked unlocking blocked block unblock frozen freeze froze"
     " unfreeze suspended suspend suspension disabled banned hacked hack hacker hackers hacking"
-    " compromised restricted hold",
-    "change": "change changed changing edit edited editing update updated updating modify modifying"
+    " compromised restricted hold unban kicked",
+    "change": "change changed changing edit edited editing modify modifying"
     " correct correcting switch switching upgrade",
+    "update": "update updated updating updates",
     "forget": "forgot forgotten forget recover recovering recovery reset resetting restore retrieve"
     " retrieving remember lost",
     "access": "access accessing enter get into",
     "delivery": "delivery deliver delivered delivering parcel parcels package packages courier"
     " shipping shipped ship shipment tracking arrive arrived driver depot order orders",
     "device": "battery screen tablet tv router signal wifi internet broadband bluetooth headphones"
-    " speaker printer laptop charger cable keyboard camera device devices app version website",
+    " speaker printer laptop charger cable keyboard camera device devices app version website"
+    " network connection connected watch computer console remote volume firmware software sensor",
     "media": "song songs playlist playlists album albums video videos episode episodes music movie"
     " film game games show shows podcast podcasts listen listening play playing streaming lyrics"
     " artist",
@@ -87,16 +93,24 @@ _PHRASES: Final = (
             r" (?:code|link|e?mail|text)s?\b|\buser names?\b"
         ),
     ),
+    ("personal", re.compile(r"\b(?:tele|mobile )?phone (?:number|no|nr)\b")),
+    ("secret", re.compile(r"\b(?:face|touch|two|2) (?:id|factor|step)\b")),
+    (
+        "identity",
+        re.compile(r"\b(?:my|photo|your|national|the) ids?\b|\bids? (?:check|card|photo)s?\b"),
+    ),
     ("lock", re.compile(r"\block(?:ed|ing)? (?:me )?out\b")),
 )
 
 # What a message about money names; one that names nothing of it is hardly about billing.
-_MONEY: Final = {"charge", "fee", "bill", "refund", "pay", "money", "rate", "took", "twice"}
+_MONEY: Final = frozenset(
+    ["charge", "fee", "price", "bill", "refund", "pay", "money", "rate", "took", "twice"]
+)
 _ACCESS: Final = {"login", "secret", "account", "identity", "register", "forget"}
 # Alone these are as often about a parcel, a shop or a door.
 _ACCESS_TOGETHER: Final = (
-    {"personal", "lock"},
-    {"change", "forget", "access", "close", "card"},
+    {"personal", "phone", "lock"},
+    {"change", "update", "forget", "access", "close", "card"},
 )
 
 

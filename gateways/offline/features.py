@@ -6,7 +6,7 @@ Training and reading both go through this module, so that they cannot drift apar
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from gateways.offline.concepts import clause_concepts, concept_features
 
@@ -15,10 +15,14 @@ WORD_LIMIT = 32
 # A clause of fewer words ("I tried again") says too little to be judged alone.
 CLAUSE_WORDS = 3
 
+# A mark between two digits parts a number and no sentence.
+_IN_A_NUMBER = r"(?<=\d[.,:])\d"
+_SENTENCE_END = re.compile(rf"(?:[!?\n\r…؟。！？]|\.(?!{_IN_A_NUMBER}))+|\s[-–—]+\s")
 _CLAUSE_END = re.compile(
-    r"[.!?;:,\n\r…؟،。！？，]+|\s[-–—]+\s|\b(?:and|but|also|plus|because|another thing)\b"
+    rf"(?:[;،，]|[,:](?!{_IN_A_NUMBER}))+|\b(?:and|but|also|plus|because|another thing)\b"
 )
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+|[$€£¥]")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+(?:[.,:]\d+)*|[$€£¥]")
+_PRICE = re.compile(r"[\d.,]*\d[.,]\d\d")
 _ADDRESSED = re.compile(r"https?://\S+|(?<!\w)@\w+")
 _GROUP_SIZES = (3, 4, 5)
 
@@ -28,12 +32,27 @@ def fold(text: str) -> str:
     return _ADDRESSED.sub(" ", text.casefold().replace("’", "'").replace("`", "'"))
 
 
+def sentences(folded: str) -> Iterator[list[list[str]]]:
+    """Yield the clauses of each sentence, in order; what has no words is left out."""
+    for sentence in _SENTENCE_END.split(folded):
+        parts = (_words(part) for part in _CLAUSE_END.split(sentence))
+        if found := [words for words in parts if words]:
+            yield found
+
+
 def clauses(folded: str) -> Iterator[list[str]]:
-    """Yield the words of each clause, in order; a clause without words is left out."""
-    for part in _CLAUSE_END.split(folded):
-        words = ["0" if word.isdigit() else word[:WORD_LIMIT] for word in _WORD.findall(part)]
-        if words:
-            yield words
+    """Yield the words of each clause, in order."""
+    return chain.from_iterable(sentences(folded))
+
+
+def _words(part: str) -> list[str]:
+    return [_plain(word) for word in _WORD.findall(part)]
+
+
+def _plain(word: str) -> str:
+    if not word[0].isdecimal():
+        return word[:WORD_LIMIT]
+    return "0.00" if _PRICE.fullmatch(word) else "0"
 
 
 def clause_features(words: list[str]) -> set[str]:
