@@ -1,9 +1,13 @@
-"""The one answer to the customer: built from facts on record, and checked against them."""
+"""The one answer to the customer: our own sentences, which say the facts on record.
 
-import re
+A model may pick the words that it opens with. It writes none: so no amount, no promise and no link
+of its making can reach a customer.
+"""
+
 from datetime import date
 
 from cases.accounts import AccountSection
+from cases.answer_texts import FALLBACK, TEXTS, AnswerTexts, Opening
 from cases.approvals import ApprovalSection, ApprovalState
 from cases.billing import BillingSection
 from cases.effects import EffectState, RefundSection
@@ -11,16 +15,6 @@ from cases.money import Money
 from cases.policy import Decision, PolicySection
 from cases.records import Record
 from cases.state import CaseState, CaseStatus
-
-#: An answer's largest length in characters; a longer one is not sent.
-MAX_ANSWER = 4000
-
-#: "49.99 USD" or "2026-11-01", as a whole: a known amount inside a larger number is another one.
-_AMOUNT_OR_DAY = re.compile(
-    r"(?<![\w.,-])(?:[0-9]+(?:\.[0-9]+)? [A-Z]{3}|[0-9]{4}-[0-9]{2}-[0-9]{2})(?![\w-])"
-)
-#: Anything that a mail program may make a link or an image of.
-_LINK = re.compile(r"//|www\.|\]\(|<[a-z/!]", re.IGNORECASE)
 
 
 class AnswerFacts(Record):
@@ -106,70 +100,33 @@ def _past(state: CaseState) -> tuple[tuple[Money, date], ...]:
     return tuple((past.amount, past.refunded_at.date()) for past in billing.past_refunds)
 
 
-def template(facts: AnswerFacts) -> str:
-    """The answer in plain sentences; what a model's answer falls back to."""
-    paragraphs = [
-        "Hello,",
+def template(facts: AnswerFacts, language: str = FALLBACK, opening: Opening = Opening.NONE) -> str:
+    """The answer: an opening, and each fact in its own sentence.
+
+    It is in English where we have no sentences in the language.
+    """
+    texts = TEXTS.get(language, TEXTS[FALLBACK])
+    body = _sentences(facts, texts) or [texts.nothing_left]
+    parts = [texts.greeting, texts.openings.get(opening, ""), *body, texts.closing]
+    return "\n\n".join(filter(None, parts))
+
+
+def _sentences(facts: AnswerFacts, texts: AnswerTexts) -> list[str]:
+    """One paragraph for each fact."""
+    said = {
+        texts.nothing_found: facts.nothing_found,
+        texts.reset_sent: facts.reset_sent,
+        texts.reset_sent_before: facts.reset_sent_before,
+        texts.denied: facts.denied,
+        texts.waits_for_person: facts.waits_for_person,
+        texts.cancelled: facts.closes_as is CaseStatus.CANCELLED,
+    }
+    return [
+        *(texts.refunded.format(amount=amount) for amount in facts.refunded),
+        *(texts.refund_requested.format(amount=amount) for amount in facts.refund_requested),
         *(
-            f"We found that you were charged twice and have refunded {amount} to the payment "
-            "method you used. Banks take a few days to show it."
-            for amount in facts.refunded
-        ),
-        *(
-            f"We found that you were charged twice and have requested a refund of {amount}. "
-            "It is not complete yet; your bank will confirm it."
-            for amount in facts.refund_requested
-        ),
-        *(
-            f"The refund of {amount} is already on record, made on {day.isoformat()}."
+            texts.past_refund.format(amount=amount, day=day.isoformat())
             for amount, day in facts.past_refunds
         ),
-        *_outlook(facts),
+        *(sentence for sentence, true in said.items() if true),
     ]
-    if len(paragraphs) == 1:
-        paragraphs.append("We looked into your request, and nothing is left to be done.")
-    return "\n\n".join([*paragraphs, "Kind regards,\nYour support team"])
-
-
-def _outlook(facts: AnswerFacts) -> list[str]:
-    lines: list[str] = []
-    if facts.nothing_found:
-        lines.append("We looked through your charges and found no duplicate: no issues found.")
-    if facts.reset_sent:
-        lines.append(
-            "We have sent an email with a link to reset your password to the address on your "
-            "account, so that you can log in again."
-        )
-    if facts.reset_sent_before:
-        lines.append(
-            "We have sent you an email with a link to reset your password within the last day: "
-            "please use that one. If it has not reached you, write to us again."
-        )
-    if facts.denied:
-        lines.append("A colleague reviewed the refund that you asked for and declined it.")
-    if facts.waits_for_person:
-        lines.append("A colleague is looking into your request and will write to you.")
-    if facts.closes_as is CaseStatus.CANCELLED:
-        lines.append("Your request was cancelled. Nothing more will happen on it.")
-    return lines
-
-
-def amounts_match(text: str, facts: AnswerFacts) -> bool:
-    """Whether the text's numbers are amounts and dates of the facts, with every paid amount."""
-    amounts = (
-        *facts.refunded,
-        *facts.refund_requested,
-        *(money for money, _ in facts.past_refunds),
-    )
-    days = [day.isoformat() for _, day in facts.past_refunds]
-    known = {*map(str, amounts), *days}
-    said = set(_AMOUNT_OR_DAY.findall(text))
-    paid = {str(money) for money in (*facts.refunded, *facts.refund_requested)}
-    rest = _AMOUNT_OR_DAY.sub("", text)
-    return paid <= said <= known and not any(sign.isnumeric() for sign in rest)
-
-
-def checked(text: str, facts: AnswerFacts) -> str:
-    """The text if it may go out, else the template: no number that is not on record, no link."""
-    fits = text.strip() and len(text) <= MAX_ANSWER and not _LINK.search(text)
-    return text if fits and amounts_match(text, facts) else template(facts)

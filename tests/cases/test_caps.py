@@ -5,12 +5,10 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from cases.answers import MAX_ANSWER, AnswerFacts, checked, template
 from cases.billing import MAX_ORDERS, BillingSection, Charge, examine_charges
 from cases.money import Money
 from cases.policy import Facts, RefundPolicy, decide
 from cases.sizes import REPORT_BYTES, encoded_size
-from cases.state import CaseStatus
 from cases.understanding import MAX_NEED_CHARS, MAX_NEEDS, Understanding
 from tests.samples import charge, needs, paid_back, usd
 
@@ -106,10 +104,3 @@ def test_as_many_needs_as_there_may_be_are_taken() -> None:
     wanted = {f"{n:02}".ljust(MAX_NEED_CHARS, "n") for n in range(MAX_NEEDS)}
 
     assert Understanding(needs=frozenset(wanted)).needs == wanted
-
-
-def test_an_answer_of_3_mb_is_replaced_by_the_template() -> None:
-    facts = AnswerFacts(closes_as=CaseStatus.ANSWERED, nothing_found=True)
-
-    assert checked("a" * MAX_ANSWER, facts) == "a" * MAX_ANSWER
-    assert checked("a" * THREE_MB, facts) == template(facts)
