@@ -18,6 +18,11 @@
   + LeaseUnavailable        the server of the leases does not answer: trying again helps
   + RateLimited             too many calls: the same one may be made later
   + GatewayUnavailable      the outside does not answer a question: asking again helps
+  + ModelUnavailable        a model does not answer, or says later: asking again helps
+  + NoAnswer                a model gave none, and the same question will get none
+    - ModelRefused            its provider will not answer this
+    - UnusableAnswer          it answered with what nobody can use
+    - BudgetSpent             what a case or a customer may cost in models is used up
   + Forbidden               the person may not do this
   + ForeignWrite            an agent wrote a section that another one owns
   + UnknownSection          a stored section that no registered agent knows
@@ -150,6 +155,41 @@ class GatewayUnavailable(CaseError):
 
     def __init__(self, gateway: str, problem: str) -> None:
         super().__init__(f"{gateway} does not answer: {problem}.")
+
+
+class ModelUnavailable(CaseError):
+    """No answer, or one that says later; `retry_after` is the provider's own word."""
+
+    retryable = True
+
+    def __init__(self, model: str, problem: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(f"{model} does not answer: {problem}.")
+        self.retry_after = retry_after
+
+
+class NoAnswer(CaseError):
+    """A model gave no answer, and the same question will get none."""
+
+
+class ModelRefused(NoAnswer):
+    """A wrong key, a request it does not take, a content filter: asking again does not help."""
+
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(f"{model} refuses: {problem}.")
+
+
+class UnusableAnswer(NoAnswer):
+    """After its repairs the answer still fits no schema, or it is too large."""
+
+    def __init__(self, model: str, problem: str) -> None:
+        super().__init__(f"{model} gave no usable answer: {problem}.")
+
+
+class BudgetSpent(NoAnswer):
+    """A call was not made, as it might have cost more than is left."""
+
+    def __init__(self, whose: str, what: str) -> None:
+        super().__init__(f"The {whose}'s budget of {what} for models is used up.")
 
 
 class Forbidden(CaseError):

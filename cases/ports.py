@@ -7,7 +7,6 @@ from typing import Protocol
 from pydantic import Field
 
 from cases.accounts import Account
-from cases.answers import AnswerFacts
 from cases.approvals import Approval, ApprovalState
 from cases.billing import Charge
 from cases.effects import Claim, Effect, EffectIntent, Outcome, ProviderRefund
@@ -16,7 +15,6 @@ from cases.records import Record
 from cases.sizes import Archived
 from cases.state import CaseState, Message, StepUpdate
 from cases.tasks import TaskKind
-from cases.understanding import Understanding
 
 
 class Committed(Record):
@@ -35,41 +33,6 @@ class Dossier(Record):
     refunded_lately: dict[str, int]
     #: By duplicate group: how many refunds of other cases were tried and came to nothing.
     came_to_nothing: dict[str, int] = Field(default_factory=dict[str, int])
-
-
-class ModelReply(Record):
-    """What every answer of a model carries for the audit."""
-
-    model: str
-    prompt_hash: str
-    input_tokens: int = 0
-    output_tokens: int = 0
-    #: How it came to its answer, where it says so: goes into the agent's scratch and nowhere else.
-    reasoning: str = ""
-
-    def provenance(self) -> dict[str, str]:
-        """For the audit row of the step that used the answer."""
-        return {
-            "model": self.model,
-            "prompt_hash": self.prompt_hash,
-            "tokens": f"{self.input_tokens}+{self.output_tokens}",
-        }
-
-
-class UnderstandingReply(ModelReply):
-    understanding: Understanding
-
-
-class AnswerReply(ModelReply):
-    text: str
-
-
-class LanguageModel(Protocol):
-    """A model that understands and writes. It never decides about money."""
-
-    async def understand(self, text: str) -> UnderstandingReply: ...
-
-    async def write_answer(self, facts: AnswerFacts) -> AnswerReply: ...
 
 
 class Payments(Protocol):
@@ -297,4 +260,12 @@ class RateLimits(Protocol):
 
     async def take(self, limits: Mapping[str, Rate], cost: int = 1) -> timedelta:
         """Take from all of the limits by name, or from none; how long to wait, zero for "go on"."""
+        ...
+
+    async def pause(self, name: str, wait: timedelta) -> None:
+        """Somebody was told to come back after that time: nobody comes before."""
+        ...
+
+    async def paused(self, name: str) -> timedelta:
+        """How long the pause lasts, zero where there is none."""
         ...

@@ -493,3 +493,17 @@ SELECT 'compensation', json_build_object('name', c.name, 'state', c.state,
   FROM compensations c WHERE c.case_id = $1 AND c.branch = $2
 UNION ALL
 SELECT 'archived', json_build_object('digest', r.digest)::text FROM archive r WHERE r.case_id = $1
+
+-- begin_model_call --
+-- A call of a model, before it is made; or whose budget of what is used up.
+SELECT number, whose, spent FROM begin_model_call($1, $2, $3, $4, $5, $6, $7)
+
+-- end_model_call --
+-- How a call of a model ended, and what it has cost.
+SELECT end_model_call($1, $2, $3, $4, $5, $6)
+
+-- failed_model_calls --
+-- How many calls of a model for a step of a case were not answered, or are not known to be.
+SELECT count(*) AS failures FROM model_calls m
+ WHERE (m.case_id, m.branch, m.step, m.model) = ($1, $2, $3, $4)
+   AND (m.ended_as IS NULL OR m.ended_as = 'unavailable')

@@ -16,6 +16,7 @@ from cases.errors import (
     InvalidInput,
     LeaseLost,
     LeaseUnavailable,
+    ModelUnavailable,
     RateLimited,
     SchemaTooNew,
     UnknownSection,
@@ -32,6 +33,7 @@ def test_a_retry_helps_only_against_what_passes() -> None:
         ConcurrentModification,
         GatewayUnavailable,
         LeaseUnavailable,
+        ModelUnavailable,
         RateLimited,
         SchemaTooNew,
     }

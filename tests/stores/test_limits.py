@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -189,3 +190,25 @@ async def test_8_processes_together_take_what_is_allowed(servers: Servers, name:
 def test_the_limits_fit_their_port(limits: RedisRateLimits) -> None:
     port: RateLimits = limits
     assert port is limits
+
+
+async def test_a_pause_holds_for_all_until_it_is_over_and_the_longer_one_counts(
+    limits: RedisRateLimits, redis: Redis, name: str
+) -> None:
+    other = RedisRateLimits(redis)
+    assert await other.paused(name) == timedelta(0)
+
+    await limits.pause(name, timedelta(seconds=0.3))
+    await limits.pause(name, timedelta(seconds=0.1))
+    left = await other.paused(name)
+
+    assert timedelta(seconds=0.1) < left <= timedelta(seconds=0.3)
+    assert await other.paused(f"{name}-b") == timedelta(0)
+    await asyncio.sleep(0.35)
+    assert await other.paused(name) == timedelta(0)
+
+
+async def test_a_pause_of_no_time_is_none(limits: RedisRateLimits, name: str) -> None:
+    for wait in (timedelta(0), timedelta(seconds=-1)):
+        await limits.pause(name, wait)
+        assert await limits.paused(name) == timedelta(0)
