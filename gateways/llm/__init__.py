@@ -1,0 +1,1 @@
+"""Real language models, through Pydantic AI: needs the extra `casekeeper[llm]`."""
