@@ -1,6 +1,7 @@
 """One activity per agent: load the case inside the run, let the agent judge, commit, report."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from temporalio import activity
@@ -8,6 +9,7 @@ from temporalio import activity
 from activities.agents import AGENTS
 from activities.agents.base import Agent, Assignment, Finding, Tools
 from activities.errors import heartbeating, temporal_failures
+from activities.model_chain import PaidModels
 from activities.record import CaseRecord, reported
 from activities.steps import CaseRef, StepReport
 from cases.approvals import ApprovalSection
@@ -48,9 +50,11 @@ class AgentActivities:
         record: CaseRecord,
         tools: Tools,
         agents: Sequence[type[Agent[Any]]] = AGENTS,
+        paid: PaidModels | None = None,
     ) -> None:
         self._record = record
         self._tools = tools
+        self._paid = paid
         self._agents = {kind.name(): kind for kind in agents}
 
     def all(self) -> Sequence[Callable[..., Any]]:
@@ -96,7 +100,11 @@ class AgentActivities:
             return await self._record.commit(dossier.state, [update])
 
     def _agent(self, task: AgentTask) -> Agent[Any]:
-        return self._agents[task.agent](self._tools.for_case(task.ref))
+        tools = self._tools.for_case(task.ref)
+        if self._paid:
+            model = self._paid.before(tools.model, task.ref, task.step)
+            tools = replace(tools, model=model)
+        return self._agents[task.agent](tools)
 
     async def _assignment(self, agent: Agent[Any], dossier: Dossier, task: AgentTask) -> Assignment:
         """What the agent may see: the case, and of all working notes its own."""

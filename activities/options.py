@@ -27,6 +27,9 @@ NEVER_RETRIED = (
     "SchemaGap",
     "LeaseLost",
     "DamagedBody",
+    "ModelRefused",
+    "UnusableAnswer",
+    "BudgetSpent",
     "ValidationError",
     "PayloadsTooLarge",
     "PayloadSizeError",
@@ -89,9 +92,10 @@ class Limits:
         )
 
 
-#: An agent may call a model. After these attempts the case goes on without it.
+#: An agent may call a model: an answer and two repairs, each after waiting for its turn. After
+#: these attempts the case goes on without it.
 AGENT = Limits(
-    attempt=timedelta(seconds=60),
+    attempt=timedelta(seconds=120),
     altogether=timedelta(minutes=10),
     heartbeat=timedelta(seconds=10),
     attempts=6,

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import AwareDatetime, SerializerFunctionWrapHandler, model_serializer
+from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer
 
 from cases.duplicates import Group, find_groups, find_half_described, ids
 from cases.money import Money, total
@@ -112,6 +112,8 @@ class BillingSection(Section):
     past_refunds: tuple[PastRefund, ...] = ()
     #: Why a person must look, in words; empty where the records are clear.
     doubts: tuple[str, ...] = ()
+    #: The charges that the customer names, by id, order or amount, among those on record.
+    meant: tuple[str, ...] = Field(default=(), exclude_if=lambda ids: not ids)
 
     @classmethod
     def of_locked_account(cls) -> "BillingSection":
@@ -126,8 +128,11 @@ class BillingSection(Section):
 _LOCKED = "locked"
 
 
-def examine_charges(charges: Iterable[Charge]) -> BillingSection:
-    """Find duplicates and what is refundable of them, by the provider's records alone."""
+def examine_charges(charges: Iterable[Charge], meant: tuple[str, ...] = ()) -> BillingSection:
+    """Find duplicates and what is refundable of them, by the provider's records alone.
+
+    Where the customer means other charges than those, that is a doubt, and no evidence.
+    """
     known = sorted(charges, key=lambda charge: (charge.created_at, charge.charge_id))
     paid = [charge for charge in known if _was_paid(charge)]
     groups, doubts = find_groups(paid), find_half_described(paid)
@@ -140,6 +145,7 @@ def examine_charges(charges: Iterable[Charge]) -> BillingSection:
         doubts += doubt
     if len({order.amount.currency for order in orders}) > 1:
         doubts.append("The duplicates are in more than one currency.")
+    doubts += _meant_others(meant, groups) if orders else []
     if doubts and orders:
         proven = ", ".join(order.charge_id for order in orders)
         doubts.append(f"Proven to be one too many: {proven}.")
@@ -151,8 +157,16 @@ def examine_charges(charges: Iterable[Charge]) -> BillingSection:
         orders=tuple(orders),
         past_refunds=tuple(past),
         doubts=tuple(doubts),
+        meant=meant,
     )
     return _bounded(section)
+
+
+def _meant_others(meant: tuple[str, ...], groups: Iterable[Group[Charge]]) -> list[str]:
+    found = {charge.charge_id for group in groups for charge in group.charges}
+    if not meant or found & set(meant):
+        return []
+    return [f"The customer names {', '.join(meant)}, and other charges are the duplicates."]
 
 
 def _bounded(section: BillingSection) -> BillingSection:

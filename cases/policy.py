@@ -136,16 +136,26 @@ Ruling = tuple[Decision, str, str]
 
 def _about_people(facts: Facts) -> Ruling | None:
     """Requests that a person takes over whatever the records say."""
-    ruling = _about_the_customer(facts)
+    ruling = _about_the_customer(facts) or _about_the_request(facts)
     if ruling:
         return ruling
-    if facts.understanding.failed:
-        return _human("not_understood", "The request could not be understood.")
-    if not facts.understanding.needs:
-        return _human("not_ours", "The request is about neither billing nor the account.")
     for section in (facts.billing, facts.account):
         if section and section.failed:
             return _human(f"{section.name}_failed", f"The {section.name} agent found no answer.")
+    return None
+
+
+def _about_the_request(facts: Facts) -> Ruling | None:
+    """What is not understood, or nothing that an agent can do."""
+    if facts.understanding.failed:
+        return _human("not_understood", "The request could not be understood.")
+    issue = facts.account.issue if facts.account else ""
+    if facts.understanding.unsure or issue == "not_sure":
+        return _human("not_sure", "It is not certain what the customer wants.")
+    if issue == "other":
+        return _human("account_request", "The customer wants something done to the account.")
+    if not facts.understanding.needs:
+        return _human("not_ours", "The request is about neither billing nor the account.")
     return None
 
 

@@ -4,7 +4,7 @@ Every key names its reducer. Steps that ran side by side commit in some order; a
 own section and the other reducers commute, no order loses an update.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar, cast
@@ -18,6 +18,7 @@ from cases.records import Record
 from cases.schema import SCHEMA_VERSION
 from cases.sections import Section, SectionMap, is_scratch
 from cases.sizes import ArchivedText, archive_long, kept
+from cases.text import MAX_TEXT_BYTES
 
 #: Who writes down what customers say.
 _INTAKE = "intake"
@@ -58,6 +59,16 @@ class Message(Record):
     message_id: str
     text: str
     received_at: datetime
+
+
+def newest(messages: Sequence[Message]) -> Sequence[Message]:
+    """The newest that together are no longer than one message may be; always the last one."""
+    room = MAX_TEXT_BYTES
+    for count, message in enumerate(reversed(messages)):
+        room -= len(message.text.encode())
+        if room < 0:
+            return messages[len(messages) - max(count, 1) :]
+    return messages
 
 
 def append(old: tuple[Any, ...], new: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -30,11 +30,30 @@ class Settings(BaseSettings):
     sandbox_database_url: str | None = Field(default=None, validation_alias="SANDBOX_DATABASE_URL")
     #: Where people find the Temporal Web UI, for links.
     web_url: str | None = None
-    #: Which language model understands and writes.
+    #: Which language model understands and writes: "offline", or such as "openai:gpt-5".
     model: str = "offline"
-    #: How often it may be called, by all workers together and for one customer: "60/min".
+    #: Any server that speaks OpenAI's protocol, and the key that it wants.
+    model_url: str = ""
+    model_key: SecretStr = SecretStr("")
+    #: Which one is asked where that one does not answer; the offline one is the last in any case.
+    model_fallback: str = ""
+    model_fallback_url: str = ""
+    model_fallback_key: SecretStr = SecretStr("")
+    #: The providers' own keys, which no other server is told.
+    openai_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="OPENAI_API_KEY")
+    anthropic_api_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias="ANTHROPIC_API_KEY"
+    )
+    #: How long one call of a model may take, in seconds.
+    model_timeout_s: int = Field(default=20, ge=1, le=30)
+    #: How often each model may be called by all workers together, and all of them for one
+    #: customer: "60/min".
     model_rate: str = ""
     customer_rate: str = ""
+    #: What models may cost for one case, and for one customer in 24 hours:
+    #: "8 calls, 60000 tokens, 120 s, 0.50 USD".
+    case_budget: str = ""
+    customer_budget: str = ""
     #: Who moves the money: "sandbox" or "stripe".
     payments: str = "sandbox"
     stripe_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="STRIPE_API_KEY")

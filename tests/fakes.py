@@ -4,34 +4,63 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from cases.accounts import Account
-from cases.answers import AnswerFacts, template
+from cases.answer_texts import Opening
+from cases.answers import AnswerFacts
 from cases.billing import Charge
 from cases.effects import EffectIntent, EffectState, Outcome, ProviderRefund
-from cases.errors import CaseAlreadyExists, CaseNotFound, ConcurrentModification
-from cases.ports import AnswerReply, Committed, Dossier, UnderstandingReply
+from cases.errors import BudgetSpent, CaseAlreadyExists, CaseNotFound, ConcurrentModification
+from cases.model_calls import Budget, CallEnd, ModelCall, Usage
+from cases.model_ports import OpeningReply, UnderstandingReply
+from cases.ports import Committed, Dossier
 from cases.sizes import Archived
 from cases.state import CaseState, Message, StepUpdate
 from cases.understanding import Reason, Understanding
 
 
 @dataclass
+class FakeModelCalls:
+    """Counts the calls alone, as if all were for one step of one case."""
+
+    begun: list[ModelCall] = field(default_factory=list[ModelCall])
+    ended: dict[int, CallEnd] = field(default_factory=dict[int, CallEnd])
+
+    async def begin(self, call: ModelCall, case: Budget, customer: Budget) -> int:
+        del customer
+        if len(self.begun) >= case.calls:
+            raise BudgetSpent("case", "calls")
+        self.begun.append(call)
+        return len(self.begun) - 1
+
+    async def end(self, number: int, end: CallEnd, usage: Usage | None) -> None:
+        del usage
+        self.ended[number] = end
+
+    async def failures(self, case_id: str, branch: str, step: str, model: str) -> int:
+        del case_id, branch, step
+        ends = [self.ended.get(n) for n, call in enumerate(self.begun) if call.model == model]
+        return sum(end in (None, CallEnd.UNAVAILABLE) for end in ends)
+
+
+@dataclass
 class FakeModel:
-    """Understands every message alike, and writes the fixed text or what it is told."""
+    """Understands all messages alike, and picks the opening that it is told."""
 
     needs: frozenset[str] = frozenset({"billing"})
     reason: Reason = Reason.DUPLICATE
-    answer: str | None = None
+    opening: Opening = Opening.NONE
     error: Exception | None = None
     #: Never answers, until it is cancelled.
     hangs: bool = False
     read: list[str] = field(default_factory=list[str])
-    written: list[AnswerFacts] = field(default_factory=list[AnswerFacts])
+    #: The messages and the facts that an opening was picked for.
+    answered: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     cancelled: bool = False
 
-    async def understand(self, text: str) -> UnderstandingReply:
-        self.read.append(text)
+    async def understand(self, messages: Sequence[str]) -> UnderstandingReply:
+        self.read.extend(messages)
         await self._think()
         return UnderstandingReply(
             model="fake",
@@ -41,11 +70,10 @@ class FakeModel:
             understanding=Understanding(needs=self.needs, reason=self.reason),
         )
 
-    async def write_answer(self, facts: AnswerFacts) -> AnswerReply:
-        self.written.append(facts)
+    async def pick_opening(self, messages: Sequence[str], facts: AnswerFacts) -> OpeningReply:
+        self.answered.append((*messages, facts))
         await self._think()
-        text = template(facts) if self.answer is None else self.answer
-        return AnswerReply(model="fake", prompt_hash="h2", text=text)
+        return OpeningReply(model="fake", prompt_hash="h2", opening=self.opening)
 
     async def _think(self) -> None:
         if self.error:

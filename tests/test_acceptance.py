@@ -1,15 +1,22 @@
 """The cases in tests/cases/, each from its customer's message to its answer, on real servers."""
 
+import functools
 import inspect
 import json
 import os
 import re
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cases import policy
+from cases.answer_texts import TEXTS
+from cases.answers import AnswerFacts
+from cases.model_ports import OpeningReply, UnderstandingReply
 from starters.session import Session
 from tests.acceptance import (
     FOLDER,
@@ -23,6 +30,8 @@ from tests.acceptance import (
 )
 from tests.acceptance_play import Play, play
 from tests.conftest import WorkerFactory
+from tests.gateways.llm_script import OPENING, scripted_provider
+from workers.composition import sandbox_gateways
 
 _NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 _PAGE = Path(__file__).parents[1] / "docs" / "acceptance-cases.md"
@@ -40,14 +49,55 @@ async def plays(session: Session, run_worker: WorkerFactory) -> Plays:
     return await play(load_cases(), session, run_worker, f"acceptance-{os.getpid()}")
 
 
+@pytest.fixture(scope="module")
+async def paid_plays(session: Session, run_worker: WorkerFactory) -> Plays:
+    """The same with a model behind HTTP in place of the offline one, which is not to be asked."""
+    async with scripted_provider() as provider:
+        own = {"model": "openai-compatible:any", "model_url": provider.url}
+        settings = session.settings.model_copy(update=own)
+        gateways = sandbox_gateways(session.stores, settings)
+        paid = functools.partial(run_worker, gateways=replace(gateways, model=NoModel()))
+        async with aclosing(gateways):
+            return await play(load_cases(), session, paid, f"paid-{os.getpid()}")
+
+
+class NoModel:
+    """Answers nothing, so that whatever is answered came from another one."""
+
+    async def understand(self, messages: Sequence[str]) -> UnderstandingReply:
+        raise AssertionError(f"the offline model was asked about {len(messages)} messages")
+
+    async def pick_opening(self, messages: Sequence[str], facts: AnswerFacts) -> OpeningReply:
+        raise AssertionError(f"the offline model was asked about {len(messages)} {facts}")
+
+
 @pytest.mark.parametrize("name", _NAMES)
 async def test_the_case_comes_out_as_its_file_says(name: str, plays: Plays) -> None:
+    _comes_out(name, plays)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+async def test_the_case_comes_out_the_same_with_a_real_model(name: str, paid_plays: Plays) -> None:
+    _comes_out(name, paid_plays)
+
+
+def _comes_out(name: str, plays: Plays) -> None:
     case, played = load_case(FOLDER / f"{name}.json"), plays[name]
 
     found = [played.problem] if played.seen is None else differences(case.expected, played.seen)
     if found:
         lines = "\n  ".join(map(str, found))
         pytest.fail(f"tests/cases/{name}.json ({case.why})\n  {lines}", pytrace=False)
+
+
+async def test_every_answer_of_a_paid_play_has_the_opening_that_the_model_picked(
+    paid_plays: Plays,
+) -> None:
+    ours = {texts.openings[OPENING] for texts in TEXTS.values()}
+    for name, played in paid_plays.items():
+        answers = played.seen.answers if played.seen else ()
+        cancelled = load_case(FOLDER / f"{name}.json").cancelled
+        assert cancelled or all(any(text in answer for text in ours) for answer in answers), name
 
 
 def _broken(expected: Expected) -> dict[str, Expected]:

@@ -6,18 +6,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import asyncpg
 from redis.asyncio import Redis
 from temporalio.client import Client
 
 from activities.agent_steps import AgentActivities
-from activities.agents.base import ModelLimits, Tools
+from activities.agents.base import Tools
 from activities.approvals import ApprovalActivities
 from activities.cases import CaseActivities
 from activities.effects import EffectActivities
 from activities.ledger import LedgeredEffects
+from activities.model_chain import PaidModels
 from activities.outbox import OutboxActivities
 from activities.promotion import PromotionActivities
 from activities.reconcile import ReconcileActivities
@@ -28,9 +29,9 @@ from activities.record import CaseRecord
 from activities.refunds import RefundActivities
 from cases.comparison import IN_FLIGHT
 from cases.errors import InvalidInput
+from cases.model_ports import LanguageModel
 from cases.policy import RefundPolicy
-from cases.ports import Accounts, LanguageModel, Mail, Payments
-from cases.rates import Rate
+from cases.ports import Accounts, Mail, Payments
 from cases.sections import check_upgrades
 from gateways.offline.model import OfflineModel
 from gateways.sandbox.accounts import SandboxAccounts
@@ -48,17 +49,24 @@ from stores.effects import PostgresLedger
 from stores.hot import CASE_TTL_S, RedisHotStore
 from stores.limits import RedisRateLimits
 from stores.migrations import check_schema
+from stores.model_calls import PostgresModelCalls
 from stores.outbox import PostgresOutbox
 from stores.postgres import Pool, open_pool
 from stores.promotion import PostgresPromotions
 from stores.reconciliation import PostgresEntries
 from stores.redis import connect_redis
 from stores.tasks import PostgresTasks
+from workers.models import paid_models
 
 T = TypeVar("T")
 
 #: How long a server may take to answer the first time, in seconds.
 CONNECT_DEADLINE_S = 5.0
+
+
+@runtime_checkable
+class _Connected(Protocol):
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,14 @@ class Gateways:
     payments: Payments
     accounts: Accounts
     mail: Mail
+    #: Asked before `model`, which always answers.
+    paid: PaidModels | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections that they keep; those to Postgres are the stores'."""
+        for one in (self.payments, *(self.paid.models if self.paid else ())):
+            if isinstance(one, _Connected):
+                await one.aclose()
 
 
 @dataclass(frozen=True)
@@ -156,14 +172,13 @@ def _stores(pool: Pool, sandbox: Pool, redis: Redis) -> Stores:
 
 
 def sandbox_gateways(stores: Stores, settings: Settings) -> Gateways:
-    """The sandbox for accounts and mail; the configured payments and model."""
-    if settings.model != "offline":
-        raise InvalidInput("CASEKEEPER_MODEL", f"{settings.model!r} is not known: use 'offline'")
+    """The sandbox for accounts and mail; the configured payments and models."""
     return Gateways(
         model=OfflineModel(),
         payments=_payments(stores, settings),
         accounts=SandboxAccounts(stores.sandbox),
         mail=SandboxMail(stores.sandbox),
+        paid=paid_models(settings, PostgresModelCalls(stores.pool), RedisRateLimits(stores.redis)),
     )
 
 
@@ -188,20 +203,7 @@ def shipped_policy() -> RefundPolicy:
     return RefundPolicy.from_toml(text)
 
 
-def model_limits(stores: Stores, settings: Settings) -> ModelLimits:
-    """The configured limits of the model; raises InvalidInput that names the variable."""
-    model, customer = settings.model_rate, settings.customer_rate
-    return ModelLimits(
-        shared=RedisRateLimits(stores.redis),
-        model_name=settings.model,
-        model=Rate.parse(model, "CASEKEEPER_MODEL_RATE") if model else None,
-        customer=Rate.parse(customer, "CASEKEEPER_CUSTOMER_RATE") if customer else None,
-    )
-
-
-def all_activities(
-    stores: Stores, gateways: Gateways, limits: ModelLimits | None = None
-) -> list[Callable[..., Any]]:
+def all_activities(stores: Stores, gateways: Gateways) -> list[Callable[..., Any]]:
     """What a worker registers."""
     policy = shipped_policy()
     tools = Tools(
@@ -209,12 +211,11 @@ def all_activities(
         payments=gateways.payments,
         accounts=gateways.accounts,
         policy=policy,
-        limits=limits or ModelLimits(),
         own_refunds=stores.ledger.own_refunds,
     )
     effects = LedgeredEffects(stores.record, stores.ledger)
     return [
-        *AgentActivities(stores.record, tools).all(),
+        *AgentActivities(stores.record, tools, paid=gateways.paid).all(),
         *CaseActivities(stores.record, stores.audit).all(),
         *ApprovalActivities(stores.record, stores.approvals, stores.audit, stores.tasks).all(),
         *RefundActivities(effects, gateways.payments, stores.tasks, policy).all(),

@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from runtime.servers import Servers
 from runtime.settings import Settings
 from runtime.temporal import connect
-from workers.composition import all_activities, model_limits, open_stores, sandbox_gateways
+from workers.composition import all_activities, open_stores, sandbox_gateways
 from workers.heads import exporting
 from workflows.deliver import DeliverWorkflow
 from workflows.promote import PromoteWorkflow
@@ -101,10 +101,13 @@ async def run_worker(
     gc.freeze()
     client = await connect(servers)
     async with open_stores(servers, connections=settings.activity_slots) as stores:
-        activities = all_activities(
-            stores, sandbox_gateways(stores, settings), model_limits(stores, settings)
-        )
-        async with exporting(stores.audit, settings), build_worker(client, activities, settings):
+        gateways = sandbox_gateways(stores, settings)
+        activities = all_activities(stores, gateways)
+        async with (
+            aclosing(gateways),
+            exporting(stores.audit, settings),
+            build_worker(client, activities, settings),
+        ):
             _log.info("worker is polling", extra={"task_queue": TASK_QUEUE})
             if ready:
                 ready.set()

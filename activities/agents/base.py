@@ -10,31 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
 from activities.branches import OwnRefunds, PaymentsAsBefore
-from activities.limited import LimitedModel
 from activities.steps import CaseRef
 from cases.ids import MAIN
+from cases.model_ports import LanguageModel
 from cases.policy import RefundPolicy
-from cases.ports import Accounts, Dossier, LanguageModel, Payments, RateLimits
-from cases.rates import Rate
+from cases.ports import Accounts, Dossier, Payments
 from cases.sections import Section
 from cases.state import CaseState, CaseStatus, StepUpdate
 
 S = TypeVar("S", bound=Section)
-
-
-@dataclass(frozen=True)
-class ModelLimits:
-    """How often a model may be called: by all workers together, and for one customer."""
-
-    shared: RateLimits | None = None
-    model_name: str = ""
-    model: Rate | None = None
-    customer: Rate | None = None
-
-    def rates(self, customer_id: str) -> dict[str, Rate]:
-        """The limits that a call for a customer counts towards, by name."""
-        named = {f"model:{self.model_name}": self.model, f"customer:{customer_id}": self.customer}
-        return {name: rate for name, rate in named.items() if rate}
 
 
 @dataclass(frozen=True)
@@ -45,20 +29,12 @@ class Tools:
     payments: Payments
     accounts: Accounts
     policy: RefundPolicy
-    limits: ModelLimits = field(default_factory=ModelLimits)
     #: What branches need: without it none can run.
     own_refunds: OwnRefunds | None = None
 
     def for_case(self, ref: CaseRef) -> "Tools":
-        """The same tools; the model's calls count towards the limits of the case's customer too.
-
-        On a branch, the provider's records are as they were before the case paid anything back.
-        """
-        tools = self if ref.branch == MAIN else self._as_before(ref.case_id)
-        rates = self.limits.rates(ref.customer_id)
-        if not rates or self.limits.shared is None:
-            return tools
-        return replace(tools, model=LimitedModel(self.model, self.limits.shared, rates))
+        """The same tools; on a branch the provider's records are as before the case paid back."""
+        return self if ref.branch == MAIN else self._as_before(ref.case_id)
 
     def _as_before(self, case_id: str) -> "Tools":
         if self.own_refunds is None:
@@ -106,6 +82,8 @@ class Agent(ABC, Generic[S]):
     summary: ClassVar[str]
     #: The need in the customer's request that calls it; None for agents that every case has.
     topic: ClassVar[str | None] = None
+    #: What a message with that need is about, in words for a language model.
+    about: ClassVar[str] = ""
     #: Decides from the durable record instead of the hot copy.
     reads_durable: ClassVar[bool] = False
 

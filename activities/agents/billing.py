@@ -4,14 +4,16 @@ from typing import ClassVar
 
 from activities.agents.base import Agent, Assignment, Finding
 from cases.billing import BillingSection, examine_charges
+from cases.mentions import meant
 from cases.sections import Section
-from cases.understanding import Topic
+from cases.understanding import Topic, UnderstandingSection
 
 
 class BillingAgent(Agent[BillingSection]):
     section: ClassVar[type[Section]] = BillingSection
     summary: ClassVar[str] = "Look through the customer's charges for duplicates"
     topic: ClassVar[str | None] = Topic.BILLING
+    about: ClassVar[str] = "charges, payments, refunds, invoices, fees and prices"
 
     async def process(self, assignment: Assignment) -> Finding[BillingSection]:
         """Examine this customer's charges; what the customer claims is no evidence."""
@@ -24,5 +26,8 @@ class BillingAgent(Agent[BillingSection]):
             # must not be.
             return Finding(BillingSection.of_locked_account())
         charges = await self.tools.payments.find_charges(customer)
-        section = examine_charges(c for c in charges if c.customer_id == customer)
+        own = [charge for charge in charges if charge.customer_id == customer]
+        understanding = assignment.case.get(UnderstandingSection)
+        named = understanding.named if understanding else ()
+        section = examine_charges(own, meant(named, own))
         return Finding(section, reason=f"{section.charges_seen} charges: {section.status}")

@@ -1,6 +1,6 @@
 """A branch sees the provider's records as they were before its case paid anything back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from activities.agent_steps import AgentActivities, AgentTask
-from activities.agents.base import ModelLimits, Tools
+from activities.agents.base import Tools
 from activities.branches import PaymentsAsBefore
 from activities.record import CaseRecord
 from activities.steps import CaseRef
 from cases.billing import BillingSection, Charge, RefundRecord, examine_charges
 from cases.effects import EffectIntent, EffectState, Outcome, refund_intent
 from cases.ports import Payments
-from cases.rates import Rate
 from tests.activities.agents import tools
 from tests.activities.environment import REF, run, type_of
 from tests.conftest import SmallWorld
@@ -27,17 +26,6 @@ from tests.stores.support import opened, request
 from workers.composition import Gateways, Stores, all_activities
 
 BRANCH = REF.model_copy(update={"branch": "b1"})
-
-
-class Unlimited:
-    """Limits that are never reached."""
-
-    async def take(self, limits: Mapping[str, Rate], cost: int = 1) -> timedelta:
-        del limits, cost
-        return timedelta(0)
-
-
-LIMITED = ModelLimits(shared=Unlimited(), customer=Rate.parse("9/day"))
 
 
 def refund(receipt: str, key: str | None = None, status: str = "succeeded") -> RefundRecord:
@@ -165,12 +153,9 @@ async def test_looking_is_the_same_as_before_and_after() -> None:
     assert [one async for one in payments.refunds_since(charge("ch_1").created_at)] == []
 
 
-@pytest.mark.parametrize("limits", [ModelLimits(), LIMITED], ids=["unlimited", "limited"])
-async def test_billing_finds_the_duplicate_on_a_branch_and_the_refund_on_the_main_line(
-    limits: ModelLimits,
-) -> None:
+async def test_billing_finds_the_duplicate_on_a_branch_and_the_refund_on_the_main_line() -> None:
     given = tools(payments=FakePayments(charges=twins(refund("re_1", "rf1_own"))))
-    given = replace(given, own_refunds=ledger("rf1_own").own_refunds, limits=limits)
+    given = replace(given, own_refunds=ledger("rf1_own").own_refunds)
 
     assert (await billing_of(BRANCH, given)).status == "duplicates_found"
     assert (await billing_of(REF, given)).status == "already_refunded"

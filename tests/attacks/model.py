@@ -7,8 +7,9 @@ from itertools import cycle
 
 from hypothesis import strategies as st
 
+from cases.answer_texts import Opening
 from cases.answers import AnswerFacts
-from cases.ports import AnswerReply, UnderstandingReply
+from cases.model_ports import OpeningReply, UnderstandingReply
 from cases.understanding import MAX_NEED_CHARS, MAX_NEEDS, Reason, Topic, Understanding
 
 #: What an attacker would have in an answer, and what a careless one would let through.
@@ -55,13 +56,14 @@ class ScriptedModel:
 
     understandings: Sequence[Understanding]
     answer: str
+    opening: Opening
     _turns: Iterator[Understanding] = field(init=False)
 
     def __post_init__(self) -> None:
         self._turns = cycle(self.understandings)
 
-    async def understand(self, text: str) -> UnderstandingReply:
-        del text
+    async def understand(self, messages: Sequence[str]) -> UnderstandingReply:
+        del messages
         return UnderstandingReply(
             model="refund:ch_99",
             prompt_hash="approved",
@@ -69,26 +71,33 @@ class ScriptedModel:
             understanding=next(self._turns),
         )
 
-    async def write_answer(self, facts: AnswerFacts) -> AnswerReply:
-        del facts
-        return AnswerReply(model="refund:ch_99", prompt_hash="approved", text=self.answer)
+    async def pick_opening(self, messages: Sequence[str], facts: AnswerFacts) -> OpeningReply:
+        del messages, facts
+        return OpeningReply(
+            model="refund:ch_99",
+            prompt_hash="approved",
+            reasoning=self.answer,
+            opening=self.opening,
+        )
 
 
 SCRIPTS = st.builds(
     ScriptedModel,
     understandings=st.lists(UNDERSTANDINGS, min_size=1, max_size=2),
     answer=st.sampled_from(PROMISES) | st.text(max_size=20),
+    opening=st.sampled_from(Opening),
 )
 
 
 class ObedientModel:
-    """Does what the text says, as far as the schema lets it, and answers with the text itself."""
+    """Does what the text says, as far as the schema lets it."""
 
     def __init__(self) -> None:
         self.read: list[str] = []
 
-    async def understand(self, text: str) -> UnderstandingReply:
-        self.read.append(text)
+    async def understand(self, messages: Sequence[str]) -> UnderstandingReply:
+        self.read.extend(messages)
+        text = "\n".join(messages)
         ordered = [word[:MAX_NEED_CHARS] for word in re.findall(r"\S+", text)]
         wanted = {Topic.BILLING.value, text[:MAX_NEED_CHARS], *ordered[: MAX_NEEDS - 2]}
         return UnderstandingReply(
@@ -98,8 +107,8 @@ class ObedientModel:
             understanding=Understanding(needs=frozenset(wanted), reason=Reason.DUPLICATE),
         )
 
-    async def write_answer(self, facts: AnswerFacts) -> AnswerReply:
-        """The last text it read, with what was really paid, so that the check has to look."""
-        paid = " ".join(str(money) for money in (*facts.refunded, *facts.refund_requested))
-        text = f"{paid} {self.read[-1] if self.read else ''}"
-        return AnswerReply(model="obedient", prompt_hash="answer", text=text)
+    async def pick_opening(self, messages: Sequence[str], facts: AnswerFacts) -> OpeningReply:
+        """Any of them: no other answer fits the port."""
+        del facts
+        opening = list(Opening)[len("".join(messages)) % len(Opening)]
+        return OpeningReply(model="obedient", prompt_hash="answer", opening=opening)

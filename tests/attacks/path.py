@@ -18,8 +18,9 @@ from cases.effects import (
     refund_intent,
 )
 from cases.ids import MAIN
+from cases.model_ports import LanguageModel
 from cases.policy import PolicySection
-from cases.ports import Dossier, LanguageModel
+from cases.ports import Dossier
 from cases.routing import AfterPolicy, after_policy, topics_to_examine
 from cases.sections import Section
 from cases.state import CaseState, Message, StepUpdate, message_step, opening_step

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cases.errors import InvalidInput
+from cases.model_ports import LanguageModel
 from cases.money import MAX_MINOR, Money, exponent
-from cases.ports import LanguageModel
 from gateways.offline.model import OfflineModel
 from starters.session import Session
 from tests.attacks.model import ObedientModel

@@ -6,7 +6,7 @@ from itertools import cycle
 
 import pytest
 
-from cases.ports import LanguageModel
+from cases.model_ports import LanguageModel
 from gateways.offline.model import OfflineModel
 from starters.session import Session
 from tests.attacks.injections import INJECTIONS, Target

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from cases.answer_texts import Opening
 from cases.ids import refund_key
 from cases.understanding import Topic, Understanding
 from tests.attacks.model import SCRIPTS, ScriptedModel
@@ -82,7 +83,7 @@ TWICE = (Copy(0, 0, "captured", None), Copy(1, 0, "captured", None))
 
 
 def asks_for(*topics: Topic) -> ScriptedModel:
-    return ScriptedModel([Understanding(needs=frozenset(topics))], "Hello.")
+    return ScriptedModel([Understanding(needs=frozenset(topics))], "Hello.", Opening.NONE)
 
 
 @pytest.mark.parametrize(

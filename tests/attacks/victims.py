@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from cases.ports import LanguageModel
+from cases.model_ports import LanguageModel
 from gateways.sandbox.world import World, load
 from starters.session import CaseHandle, Session
 from tests.attacks.injections import Target

@@ -109,6 +109,48 @@ def test_other_words_about_mail_mean_nothing(text: str) -> None:
     assert not mail_does_not_reach(text)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("Please close my account.",),
+        ("delete my profile", "and all of my data!"),
+        ("How do I change my phone number?",),
+        ("I want to update the email on file",),
+        ("Remove my account for good",),
+    ],
+)
+def test_who_wants_something_else_than_to_get_in_is_sent_no_mail(texts: tuple[str, ...]) -> None:
+    section = examine_account(account(), texts=texts)
+
+    assert (section.status, section.issue) == ("needs_human", "other")
+    assert not section.reset_needed
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("I can't log in, and want to change my address.",),
+        ("Change my email", "because I cannot sign in"),
+        ("How do I change my password or phone number?",),
+        ("Delete my account, I can't access it anyway.",),
+        ("my account",),
+        ("Mein Konto soll geschlossen werden.",),
+    ],
+)
+def test_who_may_want_to_get_in_is_sent_one(texts: tuple[str, ...]) -> None:
+    assert examine_account(account(), texts=texts).reset_needed
+
+
+def test_nothing_is_sent_where_it_is_not_sure_what_is_wanted() -> None:
+    section = examine_account(account(), texts=("I can't log in.",), sure=False)
+
+    assert (section.status, section.issue, section.reset_needed) == (
+        "needs_human",
+        "not_sure",
+        False,
+    )
+
+
 def test_a_long_text_is_read_at_once() -> None:
     """Nothing in it makes the rule try again and again."""
     for words in ("not " * 10_000, "never get my " * 3_000, "email the the the " * 2_000):

@@ -154,6 +154,20 @@ def test_a_locked_account_stays_the_rule_when_a_later_message_is_not_understood(
     assert ruling(of("49.99"), locked, understood=understood).rule == "account_locked"
 
 
+def test_a_request_that_may_mean_something_else_goes_to_a_person() -> None:
+    unsure = needs("billing").model_copy(update={"unsure": True})
+    assert_pays_nothing(ruling(of("49.99"), understood=unsure), "not_sure")
+
+    once_unsure = AccountSection(status="needs_human", issue="not_sure")
+    assert_pays_nothing(ruling(of("49.99"), once_unsure), "not_sure")
+
+
+def test_who_wants_the_account_changed_gets_a_person_also_where_money_is_due() -> None:
+    section = ruling(of("49.99"), AccountSection(status="needs_human", issue="other"))
+
+    assert_pays_nothing(section, "account_request")
+
+
 def test_a_request_that_was_not_understood_goes_to_a_person() -> None:
     failed = UnderstandingSection(status="failed", error="no answer")
 

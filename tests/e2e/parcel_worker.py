@@ -6,11 +6,12 @@ It runs until the cases have ended, and prints where its code is from and how th
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import activities
-from cases.ports import UnderstandingReply
+from cases.model_ports import UnderstandingReply
 from gateways.offline.model import OfflineModel
 from runtime.servers import find_servers
 from runtime.settings import read_settings
@@ -22,9 +23,10 @@ from workers.main import build_worker
 class ParcelModel(OfflineModel):
     """As a model that is told of the topic: whoever writes of a parcel needs shipping."""
 
-    async def understand(self, text: str) -> UnderstandingReply:
-        reply = await super().understand(text)
-        needs = reply.understanding.needs | ({"shipping"} if "parcel" in text else set[str]())
+    async def understand(self, messages: Sequence[str]) -> UnderstandingReply:
+        reply = await super().understand(messages)
+        parcel = any("parcel" in text for text in messages)
+        needs = reply.understanding.needs | ({"shipping"} if parcel else set[str]())
         understanding = reply.understanding.model_copy(update={"needs": needs})
         return reply.model_copy(update={"understanding": understanding})
 

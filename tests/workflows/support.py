@@ -15,7 +15,7 @@ from cases.approvals import Approval, ApprovalState, Verdict
 from cases.billing import Charge
 from cases.effects import EffectIntent, Outcome
 from cases.messages import CaseOutcome
-from cases.ports import AnswerReply, LanguageModel, UnderstandingReply
+from cases.model_ports import LanguageModel, OpeningReply, UnderstandingReply
 from gateways.offline.model import OfflineModel
 from gateways.sandbox.accounts import SandboxAccounts
 from gateways.sandbox.mail import SandboxMail
@@ -183,17 +183,17 @@ class SlowModel:
     def calls(self) -> int:
         return len(self.understood) + self.written
 
-    async def understand(self, text: str) -> UnderstandingReply:
-        self.understood.append(text)
+    async def understand(self, messages: Sequence[str]) -> UnderstandingReply:
+        self.understood.extend(messages)
         if self._understand:
             await self._understand.pass_through()
-        return await self._inner.understand(text)
+        return await self._inner.understand(messages)
 
-    async def write_answer(self, facts: AnswerFacts) -> AnswerReply:
+    async def pick_opening(self, messages: Sequence[str], facts: AnswerFacts) -> OpeningReply:
         self.written += 1
         if self._write:
             await self._write.pass_through()
-        return await self._inner.write_answer(facts)
+        return await self._inner.pick_opening(messages, facts)
 
 
 class SlowPayments(SandboxPayments):

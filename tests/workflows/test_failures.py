@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Sequence
 
-from cases.answers import MAX_ANSWER, AnswerFacts, template
+from cases.answers import AnswerFacts, template
 from cases.billing import BillingSection, Charge
-from cases.effects import EffectIntent, EffectState, Outcome, RefundSection, ResolutionSection
+from cases.effects import EffectIntent, EffectState, Outcome, RefundSection
 from cases.errors import InvalidInput
-from cases.ports import AnswerReply, UnderstandingReply
+from cases.model_ports import OpeningReply, UnderstandingReply
 from gateways.offline.model import OfflineModel
 from gateways.sandbox.accounts import SandboxAccounts
 from gateways.sandbox.payments import SandboxPayments
@@ -64,26 +64,15 @@ class BrokenModel(OfflineModel):
         super().__init__()
         self._fails_at = (understand, write)
 
-    async def understand(self, text: str) -> UnderstandingReply:
+    async def understand(self, messages: Sequence[str]) -> UnderstandingReply:
         if self._fails_at[0]:
             raise InvalidInput("model", "refused the request")
-        return await super().understand(text)
+        return await super().understand(messages)
 
-    async def write_answer(self, facts: AnswerFacts) -> AnswerReply:
+    async def pick_opening(self, messages: Sequence[str], facts: AnswerFacts) -> OpeningReply:
         if self._fails_at[1]:
             raise InvalidInput("model", "refused the request")
-        return await super().write_answer(facts)
-
-
-class TalkativeModel(OfflineModel):
-    """Writes a book, or amounts that nobody paid."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._text = text
-
-    async def write_answer(self, facts: AnswerFacts) -> AnswerReply:  # noqa: ARG002
-        return AnswerReply(model="talkative", prompt_hash="0", text=self._text)
+        return await super().pick_opening(messages, facts)
 
 
 async def test_when_the_billing_agent_fails_the_accounts_finding_is_kept_and_a_person_takes_over(
@@ -142,36 +131,6 @@ async def test_without_a_model_to_write_the_fixed_text_goes_out(
 
     [answer] = await world.mails("answer")
     assert "refunded 49.99 USD" in answer["body"]
-
-
-async def test_a_model_answer_of_three_megabytes_never_reaches_the_history(
-    world: SmallWorld, gateways: Gateways, run_worker: WorkerFactory
-) -> None:
-    await world.twins()
-    talkative = dataclasses.replace(gateways, model=TalkativeModel("49.99 USD " * 300_000))
-    async with run_worker(gateways=talkative):
-        handle = await world.start(BILLING)
-        assert await finish(handle) == "answered"
-
-    [answer] = await world.mails("answer")
-    assert len(answer["body"]) < MAX_ANSWER
-    assert max(len(event.SerializeToString()) for event in await events_of(handle)) < 16 * 1024
-
-
-async def test_an_amount_that_a_model_made_up_does_not_go_out(
-    world: SmallWorld, gateways: Gateways, run_worker: WorkerFactory
-) -> None:
-    await world.twins()
-    text = "Hello, we refunded 49.99 USD and will send another 100.00 USD."
-    async with run_worker(gateways=dataclasses.replace(gateways, model=TalkativeModel(text))):
-        handle = await world.start(BILLING)
-        assert await finish(handle) == "answered"
-
-    [answer] = await world.mails("answer")
-    resolution = (await world.state()).get(ResolutionSection)
-    assert resolution is not None
-    assert "100.00" not in answer["body"]
-    assert answer["body"] == resolution.answer
 
 
 async def test_a_refund_whose_answer_was_lost_is_looked_up_and_not_sent_again(

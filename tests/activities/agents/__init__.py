@@ -1,6 +1,7 @@
 """Tests of the agents, on fakes of the ports."""
 
 from activities.agents.base import Assignment, Tools
+from cases.model_ports import LanguageModel
 from cases.policy import RefundPolicy
 from cases.ports import Dossier
 from cases.sections import Section
@@ -12,7 +13,7 @@ POLICY = RefundPolicy(version=3, limit_days=30, limits={"USD": 50000})
 
 def tools(
     *,
-    model: FakeModel | None = None,
+    model: LanguageModel | None = None,
     payments: FakePayments | None = None,
     accounts: FakeAccounts | None = None,
 ) -> Tools:

@@ -8,8 +8,9 @@ from activities.agents import AGENTS, investigators
 from activities.agents.base import Agent, Tools
 from activities.agents.billing import BillingAgent
 from activities.agents.response import ResponseAgent
+from cases.model_ports import LanguageModel
 from cases.policy import RefundPolicy
-from cases.ports import Accounts, LanguageModel, Mail, Payments
+from cases.ports import Accounts, Mail, Payments
 from cases.sections import Section
 from tests.activities.agents import assigned, tools
 from tests.fakes import FakeAccounts, FakeMail, FakeModel, FakePayments

@@ -141,7 +141,7 @@ async def test_no_model_is_asked_about_money() -> None:
     await PolicyAgent(tools(model=model)).process(assigned(needs("billing"), LARGE))
 
     assert model.read == []
-    assert model.written == []
+    assert model.answered == []
 
 
 def test_a_policy_that_could_not_be_applied_pays_nothing() -> None:

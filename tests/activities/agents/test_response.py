@@ -3,11 +3,14 @@
 import pytest
 
 from activities.agents.response import ResponseAgent
+from cases.answer_texts import Opening
 from cases.answers import facts_of, template
 from cases.effects import EffectState, RefundItem, RefundSection
+from cases.errors import ModelUnavailable, UnusableAnswer
 from cases.policy import Decision, PolicySection
 from cases.sections import Section
 from cases.state import CaseStatus
+from cases.understanding import UnderstandingSection
 from tests.activities.agents import assigned, tools
 from tests.fakes import FakeModel
 from tests.samples import order, usd
@@ -23,37 +26,53 @@ DECIDED = PolicySection(
     orders=(order(),),
 )
 SETTLED: tuple[Section, ...] = (DECIDED, PAID)
+FACTS = facts_of(assigned(*SETTLED).case)
 
 
-async def test_the_models_text_goes_out_as_written_where_its_numbers_are_on_record() -> None:
-    model = FakeModel(answer="Sorry! We have refunded 49.99 USD.")
+async def test_the_opening_that_the_model_picks_stands_before_our_own_words() -> None:
+    model = FakeModel(opening=Opening.SORRY)
     finding = await ResponseAgent(tools(model=model)).process(assigned(*SETTLED))
 
-    assert finding.section.answer == "Sorry! We have refunded 49.99 USD."
+    assert finding.section.answer == template(FACTS, "en", Opening.SORRY)
+    assert "Hello,\n\nWe are sorry for the trouble" in finding.section.answer
+    assert "refunded 49.99 USD" in finding.section.answer
     assert finding.section.closes_as is CaseStatus.ANSWERED
     assert not finding.section.sent
-    assert finding.reason == "closes as answered; the model's text as written"
+    assert finding.reason == "closes as answered; opening sorry"
     assert finding.provenance["model"] == "fake"
 
 
-@pytest.mark.parametrize(
-    "text", ["We have refunded 499.90 USD.", "We have refunded you.", "", "49.99 USD, and 5 more"]
-)
-async def test_wrong_numbers_are_replaced_by_the_fixed_text_and_the_audit_says_so(
-    text: str,
-) -> None:
-    finding = await ResponseAgent(tools(model=FakeModel(answer=text))).process(assigned(*SETTLED))
+async def test_where_no_model_picks_an_opening_the_facts_stand_alone() -> None:
+    model = FakeModel(error=UnusableAnswer("openai:x", "it does not fit the form"))
+    finding = await ResponseAgent(tools(model=model)).process(assigned(*SETTLED))
 
-    assert finding.section.answer == template(facts_of(assigned(*SETTLED).case))
-    assert "49.99 USD" in finding.section.answer
-    assert finding.reason.endswith("the model's text replaced by the fixed text")
+    assert finding.section.answer == template(FACTS)
+    assert not finding.section.failed
+    assert finding.provenance["model"] == "none"
+    assert "it does not fit the form" in finding.scratch
 
 
-async def test_the_model_is_told_the_facts_and_nothing_else_of_the_case() -> None:
+async def test_a_model_that_may_answer_later_is_asked_again() -> None:
+    with pytest.raises(ModelUnavailable):
+        await ResponseAgent(tools(model=FakeModel(error=ModelUnavailable("x", "gone")))).process(
+            assigned(*SETTLED)
+        )
+
+
+async def test_the_answer_is_in_the_customers_language_where_we_have_it() -> None:
+    for language, begins in (("de", "Guten Tag"), ("tlh", "Hello"), (None, "Hello")):
+        read = UnderstandingSection(needs=("billing",), language=language and language[:2])
+        finding = await ResponseAgent(tools()).process(assigned(read, *SETTLED))
+
+        assert finding.section.answer.startswith(begins)
+        assert "49.99 USD" in finding.section.answer
+
+
+async def test_the_model_is_told_the_messages_and_the_facts_and_nothing_else() -> None:
     model = FakeModel()
     await ResponseAgent(tools(model=model)).process(assigned(*SETTLED))
 
-    assert model.written == [facts_of(assigned(*SETTLED).case)]
+    assert model.answered == [("I was charged twice.", FACTS)]
 
 
 async def test_a_cancelled_case_is_answered_without_a_model() -> None:
@@ -62,7 +81,7 @@ async def test_a_cancelled_case_is_answered_without_a_model() -> None:
 
     assert finding.section.closes_as is CaseStatus.CANCELLED
     assert "49.99 USD" in finding.section.answer
-    assert model.written == []
+    assert model.answered == []
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
