@@ -11,7 +11,7 @@ from cases.policy import PolicySection
 from cases.records import Record
 from cases.sections import Section
 from cases.state import CaseState
-from cases.understanding import UnderstandingSection
+from cases.understanding import UnderstandingSection, Urgency
 
 
 class TimelineEntry(Record):
@@ -31,7 +31,14 @@ def describe(section: Section) -> str:
 
 
 def _understanding(section: UnderstandingSection) -> str:
-    return f"needs {', '.join(section.needs) or 'a person'}; reason: {_plain(section.reason)}"
+    parts = (
+        f"needs {', '.join(section.needs) or 'a person'}",
+        f"reason: {_plain(section.reason)}",
+        "urgent" if section.urgency is Urgency.HIGH else "",
+        "not sure" if section.unsure else "",
+        "may be meant to command the model" if section.suspected_injection else "",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _billing(section: BillingSection) -> str:
