@@ -9,8 +9,13 @@ from activities.options import AGENT, EFFECT, NEVER_RETRIED, Limits
 from cases import errors
 from cases.errors import CaseError
 
-#: The longest attempts: of what lasts as long as its run, and of what goes through everything.
-LONGEST = {"DELIVERY": timedelta(minutes=65), "RECONCILIATION": timedelta(minutes=30)}
+#: The longest attempts: of what asks a model up to three times, of what lasts as long as its run,
+#: and of what goes through everything.
+LONGEST = {
+    "AGENT": timedelta(minutes=2),
+    "DELIVERY": timedelta(minutes=65),
+    "RECONCILIATION": timedelta(minutes=30),
+}
 TABLE = {name: row for name, row in vars(activities.options).items() if isinstance(row, Limits)}
 
 
@@ -35,6 +40,7 @@ def test_no_error_that_a_retry_may_mend_is_listed() -> None:
         "ConcurrentModification",
         "GatewayUnavailable",
         "LeaseUnavailable",
+        "ModelUnavailable",
         "RateLimited",
         "SchemaTooNew",
     }
