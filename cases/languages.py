@@ -40,35 +40,47 @@ _WORDS: dict[str | None, str] = {
         meiner ist sind war waren habe haben hat hatte wurde wird werden kann können bitte danke
         vielen dank zu zum zur auf in im mit von vom für fuer bei nach aus an am um über wegen
         dass daß wenn weil wie was warum auch noch mehr schon sehr so dieser diese dieses hallo
-        leid tut verstehen nachricht""",
+        leid tut verstehen nachricht
+        passwort vergessen konto geld zurück zweimal doppelt abgebucht belastet rechnung erstattung
+        bestellung bezahlt anmelden""",
     "fr": """le la les l un une des du de d et ou mais ne n pas plus je j vous nous il elle on
         ils me m mon ma mes votre vos notre nos ce c cet cette ces est sont suis êtes était été
         ai avez avons a ont fait à au aux en dans sur pour par avec sans que qu qui quoi comment
         pourquoi si s y se très tres merci bonjour désolé désolés regrettons être cela ça
-        comprenons""",
+        comprenons
+        mot passe oublié compte argent deux fois débité remboursement remboursez facture commande
+        payé connecter""",
     "es": """el la los las un una unos unas y o pero no ni yo usted ustedes nosotros me mi mis su
         sus le les lo se nos nuestro nuestra este esta esto estos estas ese esa eso es son está
         están estoy fue ha he han hemos tengo tiene puedo puede quiero de del al a en con por
         para sin sobre que qué quien como cómo cuando cuándo porque si sí muy más mas también
         gracias hola lamentamos sentimos siento ya todo hay pueden fui comprendemos entendemos
-        mensaje""",
+        mensaje
+        contraseña olvidé cuenta dinero veces dos mismo cobraron cobrado reembolso factura pedido
+        pagado entrar vuelta""",
     "it": """il lo la i gli le l un uno una e o ma non né io lei noi voi mi ci si vi mio mia miei
         suo sua suoi nostro nostra questo questa questi queste quello è sono era ha ho abbiamo
         hanno siamo stato stata posso può vorrei di del dello della dei degli delle d a al allo
         alla ai alle da dal dalla in nel nella con su sul sulla per tra fra che chi cosa come
         quando perché se anche più molto grazie ciao buongiorno dispiace spiacenti già ancora
-        comprendiamo capiamo quanto messaggio""",
+        comprendiamo capiamo quanto messaggio
+        avete volte due addebitato dimenticata dimenticato voglio rimborso conto soldi fattura
+        ordine pagato accedere indietro""",
     "pt": """o a os as um uma uns umas e ou mas não nao nem eu você voce senhor senhora nós me
         meu minha meus minhas seu sua seus suas nos lhe isto isso este esta esse essa é são foi
         está estou estão tenho tem temos posso pode quero gostaria de do da dos das em no na nas
         ao à aos com por para pelo pela sem sobre que quem como quando porque se muito mais
         também obrigado obrigada olá lamentamos sentimos já ter ser podem fui compreendemos
-        entendemos mensagem""",
+        entendemos mensagem
+        senha esqueci conta dinheiro vezes duas cobrado cobrada cobraram reembolso fatura pago volta
+        consigo entrar""",
     "nl": """de het een en of maar niet geen ik u jij je hij zij ze wij we mij mijn uw ons onze
         jullie dit dat deze die is zijn ben was waren heb hebt heeft hebben had kan kunt kunnen
         wil graag word wordt worden van in op aan te om met voor bij naar uit door over dan als
         dat wat wie hoe waarom wanneer er hier daar ook nog al wel meer zeer zo alstublieft
-        bedankt dank hallo spijt begrijpen bericht""",
+        bedankt dank hallo spijt begrijpen bericht
+        wachtwoord vergeten rekening geld terug twee keer dubbel afgeschreven terugbetaling factuur
+        bestelling betaald inloggen""",
     # Swedish, Danish and Norwegian, lest they pass for one of ours.
     None: """jag jeg och og att at det den en ett et är er som på med av för for till til inte ikke
         har kan vi du ni i de din dig mig vil vill skal ska om alla alle tack tak""",

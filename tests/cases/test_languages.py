@@ -187,3 +187,20 @@ def test_a_japanese_message_is_not_chinese_for_its_many_signs() -> None:
 @given(st.text(max_size=80))
 def test_any_text_has_at_most_one_language(text: str) -> None:
     assert detect(text) in {*MESSAGES, "en", None}
+
+
+@pytest.mark.parametrize(
+    ("message", "language"),
+    [
+        ("Me cobraron dos veces por el mismo pedido.", "es"),
+        ("olvidé mi contraseña", "es"),
+        ("Passwort vergessen", "de"),
+        ("zweimal abgebucht!", "de"),
+        ("mot de passe oublié", "fr"),
+        ("Mi avete addebitato due volte", "it"),
+        ("Fui cobrado duas vezes", "pt"),
+        ("wachtwoord vergeten", "nl"),
+    ],
+)
+def test_a_few_words_tell_where_support_hears_them_every_day(message: str, language: str) -> None:
+    assert detect(message) == language
