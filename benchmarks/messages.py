@@ -100,7 +100,7 @@ def _message(place: str, line: str) -> Message:
         raise InvalidInput(place, "is not JSON") from error
     if not isinstance(row, dict):
         raise InvalidInput(place, "is not a JSON object")
-    row = cast("dict[str, Any]", row)
+    row = {"source": "unnamed", **cast("dict[str, Any]", row)}
     text, source = (_value(place, row, key, str) for key in ("text", "source"))
     billing, account = (_value(place, row, key, bool) for key in NEEDS)
     # The joins are named after the source of their halves: synthetic_join:banking77.

@@ -187,6 +187,14 @@ def test_a_missing_file_other_bytes_and_an_unknown_model_are_refused(
         assert problem in capsys.readouterr().err
 
 
+def test_a_row_without_a_source_has_none(tmp_path: Path) -> None:
+    row = {key: value for key, value in ROW.items() if key != "source"}
+
+    [only], _ = read_messages([written(tmp_path / "a", row)])
+
+    assert only.source == "unnamed"
+
+
 def test_only_the_first_file_is_measured_and_each_text_counts_once(tmp_path: Path) -> None:
     first = written(tmp_path / "a", ROW, ROW | {"text": "ho", "source": "synthetic_join:nlupp_x"})
     more = written(tmp_path / "b", ROW | {"source": "more"}, ROW | {"text": "hey"})
