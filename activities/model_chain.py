@@ -72,8 +72,6 @@ class ModelChain:
                 try:
                     return _instead_of(silent, await ask(model))
                 except ModelUnavailable as error:
-                    if error.retry_after:
-                        await self._meter.pause(model.name, error.retry_after)
                     if _soon(error) and await self._has_tries_left(model):
                         raise
             silent.append(model.name)

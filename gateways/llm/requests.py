@@ -55,6 +55,8 @@ class MeteredRequests(WrapperModel):
             await asyncio.shield(self._meter.end(call, end, used))
         if isinstance(found, Failure):
             if found.error:
+                if found.error.retry_after:
+                    await self._meter.pause(self._name, found.error.retry_after)
                 raise found.error
             return ModelResponse(parts=[])
         if end is CallEnd.REFUSED:

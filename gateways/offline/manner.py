@@ -2,7 +2,7 @@
 
 English words and marks only, plus the usual tricks to hide a text. A message that gives orders to
 the assistant moves no money by it, whatever is said here: the rules read records, not messages. The
-suspicion lets a person look first.
+suspicion is noted for who looks at the case, and nothing rests on it.
 """
 
 import base64

@@ -56,6 +56,8 @@ class Paid:
         error = self.errors.pop(0) if self.errors else None
         end = _ENDS.get(type(error), CallEnd.UNUSABLE) if error else CallEnd.ANSWERED
         await meter.end(number, end, Usage())
+        if error and error.retry_after:
+            await meter.pause(self.name, error.retry_after)
         if error:
             raise error
 
@@ -121,6 +123,8 @@ async def test_a_models_pause_is_kept_for_all_cases() -> None:
     with pytest.raises(ModelUnavailable, match="it asked for a pause"):
         await run(again.before(FakeModel(), REF, "understanding:1").understand, ["Hello."])
     assert other.calls == 0
+    # Who is told to wait has heard nothing new: else each of those who wait would add to it.
+    assert waits.pauses == {"model:one": timedelta(seconds=7)}
 
 
 async def test_a_call_of_a_worker_that_died_is_a_try_as_well() -> None:

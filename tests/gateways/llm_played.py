@@ -25,6 +25,7 @@ class NotingMeter:
         default_factory=dict[int, tuple[CallEnd, Usage | None]]
     )
     refuses: Exception | None = None
+    pauses: list[tuple[str, timedelta]] = field(default_factory=list[tuple[str, timedelta]])
 
     async def begin(self, model: str, most: Spent) -> int:
         if self.refuses:
@@ -37,7 +38,7 @@ class NotingMeter:
         self.ended[call] = (end, usage)
 
     async def pause(self, model: str, wait: timedelta) -> None:
-        raise AssertionError(f"a gateway does not pause {model} for {wait}")
+        self.pauses.append((model, wait))
 
     async def failures(self, model: str) -> int:
         del model

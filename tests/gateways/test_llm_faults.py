@@ -57,6 +57,8 @@ async def _only_request(behaviour: Behaviour, timeout_s: int = 20) -> tuple[Case
         with pytest.raises(CaseError) as caught:
             await played.understand()
         (end,) = played.ends
+    wait = caught.value.retry_after
+    assert played.meter.pauses == ([(NAME, wait)] if wait else [])
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
