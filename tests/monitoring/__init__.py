@@ -1,0 +1,1 @@
+"""The dashboard and the alerts, against what a running worker exposes."""
