@@ -13,6 +13,7 @@ from functools import partial
 from cases.billing import Charge
 from cases.mentioned_amounts import CURRENCY_AFTER, amounts
 from cases.mentioned_dates import dates
+from cases.private_numbers import FOLDED, blanked, private_numbers
 from cases.records import Record
 
 #: More than anyone names in one message; those after it are not looked at.
@@ -42,7 +43,7 @@ class Mention(Record):
 def find_mentions(text: str, received_at: datetime) -> tuple[Mention, ...]:
     """All that the text names, in its order. "Yesterday" is the one before the text arrived."""
     today = received_at.astimezone(UTC).date()
-    rest = text.translate(_FOLDED)
+    rest = text.translate(FOLDED)
     found: list[Mention] = []
     # Each looks at what those before it left over.
     for kind, find in (
@@ -54,7 +55,7 @@ def find_mentions(text: str, received_at: datetime) -> tuple[Mention, ...]:
         (MentionKind.AMOUNT, amounts),
     ):
         spans = list(_first(find(rest)))
-        rest = _without(rest, spans)
+        rest = blanked(rest, spans)
         if kind:
             found += [
                 Mention(kind=kind, value=value, start=start, end=end)
@@ -95,48 +96,7 @@ def _near(charge: Charge, day: date) -> bool:
     return abs(charge.created_at.astimezone(UTC).date() - day) <= _DAY
 
 
-#: One character for one, so that places in the text stay: full-width and Arabic digits and signs,
-#: every kind of blank, dash and apostrophe.
-_FOLDED = str.maketrans(
-    {
-        **{chr(0xFF01 + n): chr(0x21 + n) for n in range(94)},
-        **{chr(zero + n): str(n) for zero in (0x0660, 0x06F0) for n in range(10)},
-        **dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " "),
-        **dict.fromkeys("‐‑–—−", "-"),
-        **dict.fromkeys("’٬", "'"),
-        "٫": ".",
-        "￥": "¥",
-        "￡": "£",
-        # To a pattern that ignores case these are an i, a k and an s.
-        "İ": "I",
-        "ı": "i",
-        "\u212a": "K",
-        "ſ": "s",
-    }
-)
-
 _MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w.-]+")
-_DIGITS = re.compile("[0-9]+")
-_DIGIT_RUN = re.compile("[0-9]+(?:[ -]{1,3}[0-9]+)*")
-#: A card number is printed in five groups at most; no more than so many are put together.
-_CARD_GROUPS = 6
-_CARD_DIGITS = range(13, 20)
-_OTHER_NUMBERS = (
-    # An IBAN, in one piece or in fours.
-    (
-        r"(?<![A-Z0-9_])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2}"
-        r"(?:(?: ?[A-Z0-9]{4}){1,5}(?: ?[A-Z0-9]{1,3})?| ?[A-Z0-9]{3})(?![A-Z0-9_])"
-    ),
-    # Telephones: +49 30 1234567; 030 1234567, 01 23 45 67 89; (555) 123-4567.
-    r"\+ ?[0-9](?:[ ()./-]{0,3}[0-9]){6,14}",
-    (
-        r"(?<![A-Z0-9_.,/-])(?=(?:[ ./-]{0,3}[0-9]){9})"
-        r"0[0-9]{1,5}(?:[ ./-]{1,3}[0-9]{2,9}){1,5}(?![A-Z0-9_])"
-    ),
-    r"(?<![A-Z0-9_.,/-])\(?[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}(?![A-Z0-9_])",
-)
-_OTHER_NUMBER = re.compile("|".join(_OTHER_NUMBERS), re.IGNORECASE)
-
 _CHARGE_ID = re.compile(
     r"(?<![A-Za-z0-9_-])(?:ch|py|pi)_[A-Za-z0-9]++(?:[_-][A-Za-z0-9]++)*+(?![A-Za-z0-9_])"
 )
@@ -162,26 +122,8 @@ def _mail_addresses(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _private_numbers(text: str) -> Iterator[tuple[int, int, str]]:
-    for found in _OTHER_NUMBER.finditer(text):
-        yield found.start(), found.end(), ""
-    for run in _DIGIT_RUN.finditer(text):
-        groups = list(_DIGITS.finditer(text, *run.span()))
-        for place, first in enumerate(groups):
-            number = b""
-            for last in groups[place : place + _CARD_GROUPS]:
-                number += last[0].encode()
-                if len(number) in _CARD_DIGITS and _passes_luhn(number):
-                    yield first.start(), last.end(), ""
-
-
-_PLAIN = bytes.maketrans(b"0123456789", bytes(range(10)))
-_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
-
-
-def _passes_luhn(number: bytes) -> bool:
-    return (
-        not (sum(number[-1::-2].translate(_PLAIN)) + sum(number[-2::-2].translate(_DOUBLED))) % 10
-    )
+    for start, end, _ in private_numbers(text):
+        yield start, end, ""
 
 
 def _charge_ids(text: str) -> Iterator[tuple[int, int, str]]:
@@ -196,7 +138,7 @@ def _orders(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _codes(description: str) -> set[str]:
-    return set(re.findall(_CODE, description.translate(_FOLDED).upper()))
+    return set(re.findall(_CODE, description.translate(FOLDED).upper()))
 
 
 def _first(spans: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
@@ -207,11 +149,3 @@ def _first(spans: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, int, st
         named += bool(span[2])
         if named == MAX_MENTIONS:
             return
-
-
-def _without(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
-    """The text with an underscore, which ends no number and begins no word, for each character."""
-    letters = list(text)
-    for start, end, _ in spans:
-        letters[start:end] = "_" * (end - start)
-    return "".join(letters)
