@@ -1,0 +1,1 @@
+"""A stack of its own where everything that Temporal stores is encrypted, as `up` runs it."""
