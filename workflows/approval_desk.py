@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -25,6 +25,8 @@ class ApprovalDesk:
         self._overdue: set[str] = set()
         self._clocks: dict[str, asyncio.Task[None]] = {}
         self._strays = 0
+        #: When each request that is not measured yet began to wait.
+        self._since: dict[str, datetime] = {}
 
     def hear(self, notice: ApprovalNotice) -> None:
         """A signal says that someone decided; it may come before any request, or be forged."""
@@ -41,15 +43,28 @@ class ApprovalDesk:
             # It is left to run when the decision comes: cancelling it would cost an event, and
             # the end of the run drops it for nothing.
             self._clocks[asked] = asyncio.create_task(self._watch_clock(approval_id, asked))
+            self._since[asked] = workflow.now()
         while True:
             await workflow.wait_condition(
                 lambda: bool(self._notices or interrupted() or asked in self._overdue)
             )
             if not self._notices:
+                if asked in self._overdue:
+                    self._measure(asked, "expired")
                 return None
             if self._notices[0].approval_id == approval_id:
+                self._measure(asked, "decided")
                 return self._notices.popleft()
             await self._note_first()
+
+    def _measure(self, asked: str, end: str) -> None:
+        """Into the metrics, once for each request; a replay measures nothing."""
+        if since := self._since.pop(asked, None):
+            meter = workflow.metric_meter().with_additional_attributes({"end": end})
+            wait = meter.create_histogram_timedelta(
+                "casekeeper_approval_wait", "How long requests waited for a person"
+            )
+            wait.record(workflow.now() - since)
 
     async def clear(self) -> None:
         """Put on record what came and was not waited for: early, late, repeated or forged."""

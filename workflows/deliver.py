@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.options import DELIVERY
@@ -17,7 +18,8 @@ class Delivery(Record):
     every: timedelta = timedelta(seconds=5)
 
 
-@workflow.defn(name="Deliver")
+# Not pinned: a run that waits for a build that is gone would keep the schedule from the next.
+@workflow.defn(name="Deliver", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class DeliverWorkflow:
     """One activity, which goes on with another worker when its own stops or dies."""
 

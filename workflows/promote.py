@@ -3,6 +3,7 @@
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -36,7 +37,8 @@ class PromotionResult(Record):
     reason: str = ""
 
 
-@workflow.defn(name="Promote")
+# Pinned, as a case is: it waits for a person, and pays.
+@workflow.defn(name="Promote", versioning_behavior=VersioningBehavior.PINNED)
 class PromoteWorkflow:
     """One promotion. Its workflow id is `cases.ids.promotion_of` the case, and the branch."""
 

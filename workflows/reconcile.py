@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
@@ -14,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
 T = TypeVar("T")
 
 
-@workflow.defn(name="Reconcile")
+# Not pinned: a run that waits for a build that is gone would keep the schedule from the next.
+@workflow.defn(name="Reconcile", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ReconcileWorkflow:
     """One reconciliation. Schedules start it; `casekeeper reconcile` does so by hand."""
 

@@ -5,6 +5,7 @@ from collections import deque
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -39,9 +40,9 @@ with workflow.unsafe.imports_passed_through():
 _MAX_RENEWALS = 3
 
 
-@workflow.defn(name="SupportCase")
+@workflow.defn(name="SupportCase", versioning_behavior=VersioningBehavior.PINNED)
 class SupportCaseWorkflow:
-    """One support case. Its workflow id is the case id."""
+    """One support case, on the build that began it: it may wait for days. Its id is the case's."""
 
     @workflow.init
     def __init__(self, request: CaseRequest | None = None) -> None:

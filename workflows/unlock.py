@@ -1,6 +1,7 @@
 """Unlock a customer's account, as a person decided."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
@@ -9,7 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from cases.effects import Outcome
 
 
-@workflow.defn(name="UnlockAccount")
+# Not pinned: with one step there is no order that could change.
+@workflow.defn(name="UnlockAccount", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class UnlockAccountWorkflow:
     """One unlock. Whoever starts it: the ledger looks for the person's decision on record."""
 
