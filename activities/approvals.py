@@ -105,7 +105,7 @@ class ApprovalActivities:
                 step=step,
                 owner=section.owner,
                 sections={section.name: section},
-                reason=f"{section.state}: {section.note}",
+                reason=f"assumed: {section.state}",
             )
             return await self._record.commit(state, [update])
 

@@ -26,6 +26,7 @@ NEVER_RETRIED = (
     "UnknownSection",
     "SchemaGap",
     "LeaseLost",
+    "CustomerErased",
     "DamagedBody",
     "ModelRefused",
     "UnusableAnswer",

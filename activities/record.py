@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from activities.measures import count_closed
 from activities.steps import CaseRef, StepDone, StepReport
 from cases.errors import CaseNotFound, ConcurrentModification, ForeignWrite
+from cases.ids import MAIN
 from cases.ports import CaseStore, Committed, Dossier, HotStore
 from cases.sizes import LongText
 from cases.state import CaseState, Message, StepUpdate, opening_step
@@ -25,6 +27,10 @@ class CaseRecord:
             state = CaseState(case_id=ref.case_id, customer_id=ref.customer_id, branch=ref.branch)
             await self._hot.write(state.after(opening_step(request), committed.version))
         return committed
+
+    async def forget(self, case_id: str, branch: str) -> None:
+        """Take out the hot copy."""
+        await self._hot.drop(case_id, branch)
 
     async def load(self, ref: CaseRef) -> CaseState:
         """The state, from the hot copy if it is at least as new as the caller knows."""
@@ -70,6 +76,9 @@ class CaseRecord:
         """Bring the hot copy up to steps that are on record, and report them."""
         if committed.repeated:
             return await self._as_recorded(case_id, branch, updates)
+        for update in updates:
+            if branch == MAIN and update.status and update.status.closed:
+                count_closed(update.status)
         first = committed.version - len(updates) + 1
         versioned = list(zip(updates, range(first, committed.version + 1), strict=True))
         try:

@@ -30,8 +30,9 @@ from starters.embedded import worker_beside
 from starters.session import Session, open_session
 from starters.start import NewCase, start_case
 from stores.approvers import PostgresApprovers
+from stores.backtest import PostgresPastCases
 from stores.postgres import Pool
-from workers.composition import open_postgres
+from workers.composition import customer_keys, open_postgres
 from workers.preparation import prepare
 from workflows.case_file import SEARCH_ATTRIBUTES
 
@@ -98,7 +99,7 @@ async def measure(servers: Servers, settings: Settings, options: argparse.Namesp
         run_cpu_ms = await _run_cases(session, settings, options.run)
         await _past(session, servers, options.cases)
     async with open_postgres(servers.database_url, size=2) as pool:
-        return await _judge(pool, options, run_cpu_ms)
+        return await _judge(pool, servers, options, run_cpu_ms)
 
 
 async def _run_cases(session: Session, settings: Settings, cases: int) -> float:
@@ -162,15 +163,19 @@ async def _past(session: Session, servers: Servers, cases: int) -> None:
     await put_on_record(list(told)[:cases], session.stores, token or "")
 
 
-async def _judge(pool: Pool, options: argparse.Namespace, run_cpu_ms: float) -> Costs:
+async def _judge(
+    pool: Pool, servers: Servers, options: argparse.Namespace, run_cpu_ms: float
+) -> Costs:
     print("judging them again ...", file=sys.stderr)
     counting = CountingPool(pool)
     times: list[tuple[float, float]] = []
-    report = await run_backtest(pool, POLICY)  # connections, plans, caches
+    counted = cast("Pool", counting)
+    past = PostgresPastCases(counted, customer_keys(counted, servers))
+    report = await run_backtest(past, POLICY)  # connections, plans, caches
     for _ in range(options.rounds):
         counting.statements = 0
         before = time.perf_counter(), cpu_s()
-        report = await run_backtest(cast("Pool", counting), POLICY)
+        report = await run_backtest(past, POLICY)
         times.append((time.perf_counter() - before[0], cpu_s() - before[1]))
     return Costs(
         cases=report.cases,

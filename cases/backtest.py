@@ -94,6 +94,7 @@ class SkipReason(StrEnum):
     NOT_DECIDED = "not_decided"
     SCHEMA_TOO_NEW = "schema_too_new"
     DAMAGED = "damaged"
+    ERASED = "erased"
 
 
 class SkippedCase(Record):

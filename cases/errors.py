@@ -7,6 +7,7 @@
     - ApprovalNotFound
     - CheckpointNotFound
     - TaskNotFound
+    - CustomerErased           what is asked for was, and was erased
   + Conflict
     - CaseAlreadyExists
     - CaseClosed
@@ -26,6 +27,7 @@
   + Forbidden               the person may not do this
   + ForeignWrite            an agent wrote a section that another one owns
   + UnknownSection          a stored section that no registered agent knows
+  + CustomerKeyMissing      what is stored is sealed with a key that is not here: it may come
   + DamagedBody             what was packed or archived cannot be read back as it was
   + SchemaTooNew            a newer worker stored it; one of those can go on with it
   + SchemaGap               this code cannot read what older code stored: it must not start
@@ -74,6 +76,13 @@ class CheckpointNotFound(NotFound):
 class TaskNotFound(NotFound):
     def __init__(self, task_id: str) -> None:
         super().__init__(f"There is no task {task_id}.")
+
+
+class CustomerErased(NotFound):
+    """The key was destroyed that the case's data were sealed with: see `casekeeper erase`."""
+
+    def __init__(self, case_id: str) -> None:
+        super().__init__(f"What case {case_id} held of its customer was erased.")
 
 
 class Conflict(CaseError):
@@ -190,6 +199,15 @@ class BudgetSpent(NoAnswer):
 
     def __init__(self, whose: str, what: str) -> None:
         super().__init__(f"The {whose}'s budget of {what} for models is used up.")
+
+
+class CustomerKeyMissing(CaseError):
+    """A customer's data cannot be read or written here, as the key that wraps theirs is away."""
+
+    retryable = True
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"What is stored of customers is encrypted: {problem}.")
 
 
 class Forbidden(CaseError):

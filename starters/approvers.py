@@ -4,21 +4,19 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 
-from cases.errors import Conflict, Forbidden, InvalidInput, NotFound
+from cases.errors import Conflict, InvalidInput, NotFound
 from cases.ids import check_identifier
 from cases.money import Money
 from cases.sections import section_owners
-from runtime.servers import find_servers, home_in_use
+from runtime.servers import home_in_use
 from runtime.settings import Settings, read_settings
+from starters.owner import open_as_owner
 from starters.session import open_records
 from starters.terminal import JsonFlag, attempt, execute, out, plain_table
 from starters.tokens import save_token
 from stores.approvers import Approver, PostgresApprovers
-from stores.migrations import check_schema
-from workers.composition import open_postgres
 
 #: Who else acts in the audit: a person of that name would be taken for it.
 _OTHER_ACTORS = frozenset(["unknown", "ledger", "saga"])
@@ -136,15 +134,8 @@ async def _revoke(name: str) -> dict[str, Any]:
 @asynccontextmanager
 async def _open_as_owner(settings: Settings) -> AsyncGenerator[PostgresApprovers]:
     """The approvers as the role that owns the tables; raises Forbidden for another role."""
-    async with open_postgres(find_servers(settings).owner_database_url, size=1) as pool:
-        await check_schema(pool)
-        try:
-            yield PostgresApprovers(pool)
-        except asyncpg.InsufficientPrivilegeError as error:
-            raise Forbidden(
-                "This role of Postgres may not change who approves: set OWNER_DATABASE_URL to the "
-                "role that owns the tables."
-            ) from error
+    async with open_as_owner(settings, "change who approves") as pool:
+        yield PostgresApprovers(pool)
 
 
 def _print_added(result: dict[str, Any]) -> None:

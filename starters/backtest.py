@@ -23,8 +23,7 @@ from starters.backtest_text import print_report
 from starters.terminal import JsonFlag, attempt, err, execute, out
 from stores.backtest import Page, PostgresPastCases
 from stores.migrations import check_schema
-from stores.postgres import Pool
-from workers.composition import open_postgres
+from workers.composition import customer_keys, open_postgres
 
 #: One connection reads while the other one is being given back.
 _CONNECTIONS = 2
@@ -114,8 +113,10 @@ def _time(text: str | None) -> datetime | None:
 
 
 async def _backtest(plan: Plan, as_json: bool) -> dict[str, Any]:
-    async with open_postgres(find_servers(read_settings()).database_url, size=_CONNECTIONS) as pool:
+    servers = find_servers(read_settings())
+    async with open_postgres(servers.database_url, size=_CONNECTIONS) as pool:
         await check_schema(pool)
+        past = PostgresPastCases(pool, customer_keys(pool, servers))
         with Progress(
             console=err, disable=as_json or not err.is_terminal, transient=True
         ) as progress:
@@ -124,21 +125,21 @@ async def _backtest(plan: Plan, as_json: bool) -> dict[str, Any]:
             def done(cases: int, of: int) -> None:
                 progress.update(bar, advance=cases, total=of)
 
-            report = await run_backtest(pool, plan.policy, plan.since, plan.limit, done)
+            report = await run_backtest(past, plan.policy, plan.since, plan.limit, done)
     if plan.html:
         plan.html.write_text(page_of(report, datetime.now(UTC)), "utf-8")
     return report.model_dump(mode="json")
 
 
 async def run_backtest(
-    pool: Pool,
+    past: PostgresPastCases,
     policy: RefundPolicy,
     since: datetime | None = None,
     limit: int | None = None,
     done: Callable[[int, int], None] = lambda _cases, _of: None,
 ) -> BacktestReport:
     """Judge the cases on record: only reads of Postgres, and no outside."""
-    past, tally = PostgresPastCases(pool), Tally()
+    tally = Tally()
     span = await past.span(since, limit)
     about = span.cases if limit is None else min(limit, span.cases)
     async with aclosing(past.pages(span)) as pages:

@@ -25,6 +25,7 @@ _SKIPPED = {
     SkipReason.NOT_DECIDED: "no policy step yet",
     SkipReason.SCHEMA_TOO_NEW: "stored by a newer Casekeeper",
     SkipReason.DAMAGED: "damaged",
+    SkipReason.ERASED: "erased",
 }
 #: The fields of MoneySums in rows, and what they are called.
 MONEY_ROWS = {"paid": "Paid without a person", "asked": "Asked of a person"}

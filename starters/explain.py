@@ -39,7 +39,7 @@ async def _explain(case_id: str, branch: str, at: str | None) -> dict[str, Any]:
     if at is not None and (moment := _time(at)) is None:
         branch, version = _checkpoint(at)
     async with open_records() as stores:
-        facts = await PostgresExplanation(stores.pool).facts(case_id, branch)
+        facts = await PostgresExplanation(stores.pool, stores.keys).facts(case_id, branch)
     if version is not None:
         moment = moment_of(facts, version)
     return explanation_of(facts, shipped_policy(), moment).model_dump(mode="json")

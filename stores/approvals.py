@@ -1,6 +1,8 @@
 """Approval requests and decisions in Postgres. The row decides; a signal only wakes."""
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import asyncpg
 
@@ -19,6 +21,7 @@ from cases.schema import SCHEMA_VERSION
 from cases.state import CaseState, CaseStatus, StepUpdate
 from stores.approvers import token_hash
 from stores.cases import committed
+from stores.customer_keys import CustomerKeys
 from stores.postgres import Pool, case_errors, details, fetch_row, fetch_rows
 from stores.steps import encode_steps, storable
 
@@ -26,36 +29,36 @@ from stores.steps import encode_steps, storable
 class PostgresApprovals:
     """Fits `cases.ports.Approvals`, and what people do with requests."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def read(self, approval_id: str) -> Approval:
         """One request; raises ApprovalNotFound."""
         row = await fetch_row(self._pool, "read_approval", approval_id)
         if row is None:
             raise ApprovalNotFound(approval_id)
-        return _approval(row)
+        return await self._approval(row)
 
     async def open_requests(self, limit: int = 1000) -> list[Approval]:
         """The inbox: what waits for a person, oldest first."""
-        return [_approval(row) for row in await fetch_rows(self._pool, "list_approvals", limit)]
+        return await self._approvals(await fetch_rows(self._pool, "list_approvals", limit))
 
     async def newest_of(self, case_id: str, branch: str) -> Approval:
         """The case's last request; raises ApprovalNotFound."""
         row = await fetch_row(self._pool, "newest_approval", case_id, branch)
         if row is None:
             raise ApprovalNotFound(case_id)
-        return _approval(row)
+        return await self._approval(row)
 
     async def pending_of(self, case_id: str, branch: str) -> list[Approval]:
         """The case's requests that wait for a person, newest first."""
         rows = await fetch_rows(self._pool, "pending_approvals", case_id, branch)
-        return [_approval(row) for row in rows]
+        return await self._approvals(rows)
 
     async def of_promotion(self, case_id: str, branch: str) -> Approval | None:
         """The last request about the promotion of a branch, or None."""
         row = await fetch_row(self._pool, "approval_of_promotion", case_id, branch)
-        return _approval(row) if row else None
+        return await self._approval(row) if row else None
 
     async def decide(
         self, state: CaseState, approval: Approval, token: str, verdict: Verdict, note: str
@@ -72,12 +75,13 @@ class PostgresApprovals:
         approval = await self.read(approval.approval_id)  # no older than the state
         update = None if approval.promotes else _decided(state, approval, verdict, name, note)
         written = [update] if update else []
-        encoded = encode_steps(written, state.expected(ApprovalSection.name))
+        seal = await self._keys.of_case(approval.case_id)
+        encoded = encode_steps(written, state.expected(ApprovalSection.name), seal)
         try:
             async with case_errors(approval.case_id, approval.branch):
                 row = await fetch_row(
                     self._pool, "decide_approval", approval.approval_id, token_hash(token), verdict,
-                    note, SCHEMA_VERSION, encoded.steps, encoded.bodies,
+                    seal.text(note), SCHEMA_VERSION, encoded.steps, encoded.bodies,
                 )  # fmt: skip
         except CaseClosed as closed:
             await self._refused(approval, name, closed)
@@ -93,7 +97,8 @@ class PostgresApprovals:
         approval = await self.read(approval_id)
         closed = _section(state, approval).model_copy(update={"state": end, "decided_by": ()})
         update = _step(closed, approval, end.value, end.value)
-        encoded = encode_steps([update], state.expected(closed.name))
+        seal = await self._keys.of_case(approval.case_id)
+        encoded = encode_steps([update], state.expected(closed.name), seal)
         async with case_errors(approval.case_id, approval.branch):
             row = await fetch_row(
                 self._pool, "close_approval", approval_id, end, SCHEMA_VERSION,
@@ -105,6 +110,12 @@ class PostgresApprovals:
         """Note the one reminder; whether this call was it."""
         row = await fetch_row(self._pool, "remind_approval", approval_id)
         return row is not None and bool(row["reminded"])
+
+    async def _approval(self, row: asyncpg.Record) -> Approval:
+        return (await self._approvals([row]))[0]
+
+    async def _approvals(self, rows: Sequence[asyncpg.Record]) -> list[Approval]:
+        return [_approval(row) for row in await self._keys.opened(rows)]
 
     async def _refused(self, approval: Approval, actor: str, refusal: CaseError) -> None:
         await fetch_row(
@@ -177,7 +188,7 @@ _OBJECTIONS = {
 }
 
 
-def _approval(row: asyncpg.Record) -> Approval:
+def _approval(row: Mapping[str, Any]) -> Approval:
     fields = {
         key: row[key]
         for key in ("approval_id", "case_id", "branch", "digest", "rule", "state", "requested_at",

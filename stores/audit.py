@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from cases.errors import CaseNotFound, DamagedBody
 from cases.records import Record
 from cases.sizes import unpack, unpack_text
 from stores.chain import check_chain, name_of
+from stores.customer_keys import ERASED, ERASED_TEXT, CustomerKeys
 from stores.heads import Head
 from stores.postgres import Pool, fetch_row, fetch_rows
 from stores.steps import storable
@@ -55,8 +56,8 @@ class CheckedCases(Record):
 class PostgresAudit:
     """Reads the append-only trail."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def trail(
         self, case_id: str, branch: str, *, limit: int = 1000, before: int | None = None
@@ -69,7 +70,8 @@ class PostgresAudit:
         rows = await fetch_rows(self._pool, "read_audit", case_id, branch, below, limit)
         if not rows:
             raise CaseNotFound(case_id, branch)
-        return [_audit_row(row) for row in rows if row["seq"] is not None]
+        clear = await self._keys.opened(rows)
+        return [_audit_row(row) for row in clear if row["seq"] is not None]
 
     async def verify(self, case_id: str, branch: str) -> list[str]:
         """What is wrong with one case's chain, one sentence a finding; empty if it holds.
@@ -86,9 +88,12 @@ class PostgresAudit:
         found = await fetch_rows(
             self._pool, "read_chains", [case[0] for case in cases], [case[1] for case in cases]
         )
+        # The chain is over what is stored; only an intent is hashed as it was claimed.
+        intents = await self._keys.opened({"intent": row["intent"]} for row in found)
+        stored = [{**dict(row.items()), **clear} for row, clear in zip(found, intents, strict=True)]
         rows: dict[tuple[str, str], int] = {}
         findings: list[str] = []
-        for case, group in itertools.groupby(found, lambda row: (row["case_id"], row["branch"])):
+        for case, group in itertools.groupby(stored, lambda row: (row["case_id"], row["branch"])):
             chain = list(group)
             rows[case] = sum(row["seq"] is not None for row in chain)
             findings += check_chain(chain)
@@ -106,7 +111,7 @@ class PostgresAudit:
         """The archived texts of one case, or of all, that are not what their digest says."""
         after = ("", "")
         while page := await fetch_rows(self._pool, "list_archive", *after, case_id, _TEXTS_AT_ONCE):
-            for row in page:
+            for row in await self._keys.opened(page):
                 after = (row["case_id"], row["digest"])
                 if not _fits_its_digest(row):
                     yield f"case {row['case_id']}: the archived text {row['digest']} was changed"
@@ -143,7 +148,7 @@ class PostgresAudit:
 
     async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
         """Record something that was asked or refused, without a change of the case's state."""
-        detail = storable(detail)
+        detail = (await self._keys.of_case(case_id)).text(storable(detail))
         await fetch_row(self._pool, "note_event", case_id, branch, actor, event, detail)
 
     async def _page(self, after: tuple[str, str], size: int) -> list[asyncpg.Record]:
@@ -154,7 +159,9 @@ def _head(row: asyncpg.Record) -> Head:
     return Head(row["case_id"], row["branch"], row["seq"], bytes(row["hash"]).hex())
 
 
-def _fits_its_digest(row: asyncpg.Record) -> bool:
+def _fits_its_digest(row: Mapping[str, Any]) -> bool:
+    if row["body"] == ERASED:
+        return True
     try:
         unpack_text(row["digest"], row["encoding"], row["body"], expected_bytes=row["bytes"])
     except DamagedBody:
@@ -162,7 +169,7 @@ def _fits_its_digest(row: asyncpg.Record) -> bool:
     return True
 
 
-def _audit_row(row: asyncpg.Record) -> AuditRow:
+def _audit_row(row: Mapping[str, Any]) -> AuditRow:
     return AuditRow(
         old_value=_value(row, "old_"),
         value=_value(row, ""),
@@ -172,10 +179,12 @@ def _audit_row(row: asyncpg.Record) -> AuditRow:
     )  # fmt: skip
 
 
-def _value(row: asyncpg.Record, which: str) -> Any:
+def _value(row: Mapping[str, Any], which: str) -> Any:
     body = row[f"{which}body"]
     if body is None:
         return None
+    if body == ERASED:
+        return ERASED_TEXT
     try:
         return json.loads(unpack(row[f"{which}encoding"], body, row[f"{which}bytes"]))
     except (DamagedBody, ValueError):

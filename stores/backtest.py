@@ -5,7 +5,7 @@ import itertools
 import json
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -20,6 +20,7 @@ from cases.records import Record
 from cases.sections import Section
 from cases.sizes import unpack
 from cases.understanding import UnderstandingSection
+from stores.customer_keys import ERASED, CustomerKeys
 from stores.postgres import Pool, fetch_row, fetch_rows
 
 #: So many cases are read at a time.
@@ -28,6 +29,7 @@ _AT_ONCE = 200
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 S = TypeVar("S", bound=Section)
+Row = Mapping[str, Any]
 
 
 class Span(Record):
@@ -43,7 +45,7 @@ class Page:
     """Some cases as they came from the database."""
 
     def __init__(
-        self, rows: Sequence[asyncpg.Record], refunds: Mapping[str, tuple[CustomerRefund, ...]]
+        self, rows: Sequence[Row], refunds: Mapping[str, tuple[CustomerRefund, ...]]
     ) -> None:
         self._rows, self._refunds = rows, refunds
         self.ids = tuple(dict.fromkeys(str(row["case_id"]) for row in rows))
@@ -59,10 +61,12 @@ class Page:
             except (DamagedBody, InvalidInput, ValueError, RecursionError):
                 yield SkippedCase(case_id=case_id, reason=SkipReason.DAMAGED)
 
-    def _case(self, case_id: str, rows: list[asyncpg.Record]) -> PastCase | SkippedCase:
+    def _case(self, case_id: str, rows: Sequence[Row]) -> PastCase | SkippedCase:
         first = rows[0]
         if first["decided_at"] is None:
             return SkippedCase(case_id=case_id, reason=SkipReason.NOT_DECIDED)
+        if any(row["body"] == ERASED for row in rows):
+            return SkippedCase(case_id=case_id, reason=SkipReason.ERASED)
         found = {row["name"]: row for row in rows if row["name"]}
         decided = _section(found, PolicySection)
         if decided is None:
@@ -84,8 +88,10 @@ class Page:
 class PostgresPastCases:
     """Reads the record, and changes nothing."""
 
-    def __init__(self, pool: Pool, *, at_once: int = _AT_ONCE) -> None:
-        self._pool, self._at_once = pool, at_once
+    def __init__(
+        self, pool: Pool, keys: CustomerKeys | None = None, *, at_once: int = _AT_ONCE
+    ) -> None:
+        self._pool, self._keys, self._at_once = pool, keys or CustomerKeys(pool), at_once
 
     async def span(self, since: datetime | None, limit: int | None) -> Span:
         """The cases decided since then, of those at most the newest so many."""
@@ -114,8 +120,10 @@ class PostgresPastCases:
         return await self._read(span, page.ids[-1])
 
     async def _read(self, span: Span, after: str) -> Page:
-        rows = await fetch_rows(
-            self._pool, "list_past_cases", after, span.since, span.first_case, self._at_once
+        rows = await self._keys.opened(
+            await fetch_rows(
+                self._pool, "list_past_cases", after, span.since, span.first_case, self._at_once
+            )
         )
         customers = {str(row["customer_id"]) for row in rows if row["decided_at"]}
         cases = {str(row["case_id"]) for row in rows if row["decided_at"]}
@@ -139,7 +147,7 @@ def _refund(row: asyncpg.Record) -> CustomerRefund:
     return CustomerRefund(amount=amount, **fields)
 
 
-def _section(found: Mapping[str, asyncpg.Record], kind: type[S]) -> S | None:
+def _section(found: Mapping[str, Row], kind: type[S]) -> S | None:
     row = found.get(kind.name)
     if row is None:
         return None

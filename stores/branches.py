@@ -12,6 +12,7 @@ from cases.ids import checkpoint_id
 from cases.money import Money
 from cases.schema import SCHEMA_VERSION
 from cases.text import shorten
+from stores.customer_keys import CustomerKeys, readable
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
 from stores.steps import encode_edits
 
@@ -19,8 +20,8 @@ from stores.steps import encode_edits
 class PostgresBranches:
     """Begins branches, and tells of them."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def fork(self, fork: Fork) -> int:
         """Put a branch on record; the version of its first step, which holds the edits.
@@ -28,7 +29,8 @@ class PostgresBranches:
         Raises CaseNotFound, CheckpointNotFound, BranchExists, InvalidInput.
         """
         at = checkpoint_id(fork.parent_branch, fork.parent_version)
-        encoded = encode_edits(fork.sections, fork.request, datetime.now(UTC))
+        seal = await self._keys.of_case(fork.case_id)
+        encoded = encode_edits(fork.sections, fork.request, datetime.now(UTC), seal)
         edited = ", ".join([*fork.sections, *(["request"] if fork.request else [])])
         detail = shorten(f"{fork.branch} from {at}{': ' if edited else ''}{edited}", 400)
         try:
@@ -56,11 +58,11 @@ class PostgresBranches:
     async def effects(self, case_id: str, branch: str) -> list[BranchEffect]:
         """What a branch wants done outside, in the order in which it asked."""
         rows = await fetch_rows(self._pool, "list_branch_effects", case_id, branch)
-        return [_effect(row) for row in rows]
+        return [_effect(row, case_id) for row in await self._keys.opened(rows)]
 
 
-def _effect(row: asyncpg.Record) -> BranchEffect:
-    fields: dict[str, Any] = dict(row)
+def _effect(fields: dict[str, Any], case_id: str) -> BranchEffect:
     minor, currency = fields.pop("amount_minor"), fields.pop("currency")
     amount = None if minor is None else Money(amount_minor=minor, currency=currency)
-    return BranchEffect(amount=amount, **{**fields, "intent": json.loads(fields["intent"])})
+    intent = json.loads(readable(fields.pop("intent"), case_id))
+    return BranchEffect(amount=amount, intent=intent, **fields)

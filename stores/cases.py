@@ -1,5 +1,6 @@
 """The durable record of cases in Postgres: state, steps and messages."""
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,8 +15,13 @@ from cases.records import Record
 from cases.schema import SCHEMA_VERSION
 from cases.sizes import KEPT_MESSAGES, Archived, unpack, unpack_text
 from cases.state import CaseState, Message, StepUpdate, opening_step
-from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
+from stores.customer_keys import CustomerKeys, readable
+from stores.postgres import Pool, case_errors, details, fetch_row, fetch_rows
 from stores.steps import encode_steps
+
+Row = Mapping[str, Any]
+#: How often a case is opened anew as its customer has another key than was thought.
+_KEYS_TRIED = 3
 
 
 class Checkpoint(Record):
@@ -36,25 +42,32 @@ class Checkpoint(Record):
 class PostgresCases:
     """Fits `cases.ports.CaseStore`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def open(
         self, case_id: str, branch: str, customer_id: str, request: Message, *, opened_by: str = ""
     ) -> Committed:
         """Put the case on record; raises CaseAlreadyExists for another request under the id."""
-        encoded = encode_steps([opening_step(request)], {})
-        try:
-            async with case_errors(case_id, branch):
-                row = await fetch_row(
-                    self._pool, "open_case", case_id, branch, customer_id, opened_by,
-                    SCHEMA_VERSION, encoded.steps, encoded.bodies,
-                )  # fmt: skip
-        except asyncpg.PostgresError as error:
-            if error.sqlstate == "CK410":
-                raise CaseAlreadyExists(case_id) from error
-            raise
-        return committed(row)
+        for _ in range(_KEYS_TRIED):
+            seal, offer = self._keys.for_new_case(customer_id)
+            encoded = encode_steps([opening_step(request)], {}, seal)
+            try:
+                async with case_errors(case_id, branch):
+                    row = await fetch_row(
+                        self._pool, "open_case", case_id, branch, customer_id, opened_by,
+                        SCHEMA_VERSION, encoded.steps, encoded.bodies, *(offer or (None,) * 3),
+                    )  # fmt: skip
+            except asyncpg.PostgresError as error:
+                if error.sqlstate == "CK410":
+                    raise CaseAlreadyExists(case_id) from error
+                if error.sqlstate != "CK423":
+                    raise
+                self._keys.correct(customer_id, _living(details(error)))
+            else:
+                self._keys.opened_with(case_id, seal)
+                return committed(row)
+        raise LookupError("the customer's key changes all the time")
 
     async def load(self, case_id: str, branch: str, *, at: int | None = None) -> CaseState:
         """The state now, or as it was at a version; raises CaseNotFound, CheckpointNotFound."""
@@ -65,8 +78,10 @@ class PostgresCases:
     ) -> Dossier:
         """The state and what the customer was refunded lately, in one round trip."""
         until = NEWEST if at is None else min(at, NEWEST)
-        rows = await fetch_rows(
-            self._pool, "load_state", case_id, branch, until, limit_days, KEPT_MESSAGES
+        rows = await self._keys.opened(
+            await fetch_rows(
+                self._pool, "load_state", case_id, branch, until, limit_days, KEPT_MESSAGES
+            )
         )
         if not rows:
             raise CaseNotFound(case_id, branch)
@@ -81,7 +96,7 @@ class PostgresCases:
         self, case_id: str, branch: str, updates: Sequence[StepUpdate], expected: Mapping[str, int]
     ) -> Committed:
         """Store the steps' updates with version check, audit and checkpoints."""
-        encoded = encode_steps(updates, expected)
+        encoded = encode_steps(updates, expected, await self._keys.of_case(case_id))
         async with case_errors(case_id, branch):
             row = await fetch_row(
                 self._pool, "commit_steps", case_id, branch, SCHEMA_VERSION,
@@ -94,9 +109,9 @@ class PostgresCases:
         row = await fetch_row(self._pool, "read_archive", case_id, archived.digest)
         if row is None:
             raise DamagedBody(f"Case {case_id} has no archived text {archived.digest[:12]}.")
-        return unpack_text(
-            archived.digest, row["encoding"], row["body"], expected_bytes=row["bytes"]
-        )
+        [clear] = await self._keys.opened([row])
+        body = readable(clear["body"], case_id)
+        return unpack_text(archived.digest, row["encoding"], body, expected_bytes=row["bytes"])
 
     async def history(
         self, case_id: str, branch: str, *, limit: int = 1000, before: int | None = None
@@ -110,6 +125,13 @@ class PostgresCases:
         if not rows:
             raise CaseNotFound(case_id, branch)
         return [_checkpoint(row) for row in rows if row["version"] is not None]
+
+
+def _living(key: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The key that a customer has, as CK423 tells it."""
+    if key["key_id"] is None:
+        return None
+    return {**key, "wrapped": base64.b64decode(key["wrapped"])}
 
 
 def committed(row: asyncpg.Record | None) -> Committed:
@@ -130,8 +152,8 @@ def _checkpoint(row: asyncpg.Record) -> Checkpoint:
     )  # fmt: skip
 
 
-def _state(case_id: str, branch: str, rows: Iterable[asyncpg.Record]) -> CaseState:
-    by_kind: dict[str, list[asyncpg.Record]] = {}
+def _state(case_id: str, branch: str, rows: Iterable[Row]) -> CaseState:
+    by_kind: dict[str, list[Row]] = {}
     for row in rows:
         by_kind.setdefault(row["kind"], []).append(row)
     case = by_kind["case"][0]
@@ -143,9 +165,9 @@ def _state(case_id: str, branch: str, rows: Iterable[asyncpg.Record]) -> CaseSta
         "branch": branch,
         "customer_id": case["name"],
         "completed_steps": tuple(row["name"] for row in steps),
-        "sections": {row["name"]: json.loads(_section_body(row)) for row in sections},
+        "sections": {row["name"]: json.loads(_section_body(row, case_id)) for row in sections},
         "section_versions": {row["name"]: row["version"] for row in sections},
-        "messages": tuple(_message(row) for row in messages),
+        "messages": tuple(_message(row, case_id) for row in messages),
         "messages_pruned": int(messages[0]["extra"]) - 1 if messages else 0,
     }
     if steps:
@@ -160,9 +182,11 @@ def _state(case_id: str, branch: str, rows: Iterable[asyncpg.Record]) -> CaseSta
     return CaseState.model_validate(fields)
 
 
-def _section_body(row: asyncpg.Record) -> bytes:
-    return unpack(row["status"], row["body"], expected_bytes=int(row["extra"]))
+def _section_body(row: Row, case_id: str) -> bytes:
+    body = readable(row["body"], case_id)
+    return unpack(row["status"], body, expected_bytes=int(row["extra"]))
 
 
-def _message(row: asyncpg.Record) -> Message:
-    return Message(message_id=row["name"], text=bytes(row["body"]).decode(), received_at=row["at"])
+def _message(row: Row, case_id: str) -> Message:
+    body = readable(row["body"], case_id)
+    return Message(message_id=row["name"], text=body.decode(), received_at=row["at"])

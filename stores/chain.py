@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
-
 from cases.effects import EffectIntent
 from cases.ids import MAIN
 from cases.money import Money
+from stores.customer_keys import ERASED
 
-Row = asyncpg.Record
+#: A row of read_chains, in clear.
+Row = Mapping[str, Any]
 
 
 def name_of(case_id: str, branch: str) -> str:
@@ -82,7 +82,7 @@ def _has_its_effect(row: Row, settled: Mapping[str, str]) -> bool:
     claimed = bytes(row["body_hash"]).hex()
     return (
         effect.get("parameters_hash") == claimed
-        and _parameters_digest(effect) == claimed
+        and _claimed_so(row, effect, claimed)
         and _outcome(effect) == settled.get(row["step"], "sending")
     )
 
@@ -93,16 +93,21 @@ def _has_its_answer(row: Row, effect: Mapping[str, Any]) -> bool:
     return (
         effect.get("parameters_hash") == claimed
         and f"effect_{effect['mode']}" == row["event"]
-        and _parameters_digest(effect) == claimed
+        and _claimed_so(row, effect, claimed)
         and f"{effect['kind']} {_outcome(effect)}" == row["detail"]
     )
 
 
-def _parameters_digest(effect: Mapping[str, Any]) -> str | None:
+def _claimed_so(row: Row, effect: Mapping[str, Any], claimed: str) -> bool:
+    """Of what was erased only its hash is left."""
+    return row["intent"] == ERASED or _parameters_digest(row, effect) == claimed
+
+
+def _parameters_digest(row: Row, effect: Mapping[str, Any]) -> str | None:
     """What the ledger's row says now, hashed as at the claim; None where it cannot be read."""
     minor, currency = effect["amount_minor"], effect["currency"]
     try:
-        intent = EffectIntent.model_validate_json(bytes.fromhex(effect["intent"][2:]))
+        intent = EffectIntent.model_validate_json(row["intent"])
         amount = None if minor is None else Money(amount_minor=minor, currency=currency)
     except ValueError:
         return None

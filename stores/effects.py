@@ -11,6 +11,7 @@ from cases.ports import Committed
 from cases.schema import SCHEMA_VERSION
 from cases.state import StepUpdate
 from stores.cases import committed
+from stores.customer_keys import CustomerKeys, readable
 from stores.postgres import Pool, case_errors, fetch_row, fetch_rows
 from stores.steps import EncodedSteps, encode_steps
 
@@ -18,8 +19,8 @@ from stores.steps import EncodedSteps, encode_steps
 class PostgresLedger:
     """Fits `cases.ports.EffectLedger`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def claim(self, intent: EffectIntent) -> tuple[EffectIntent, Claim]:
         """Commit the intent, or say what became of it; returns the intent as first claimed."""
@@ -33,7 +34,8 @@ class PostgresLedger:
         if row is None:
             raise LookupError("the ledger did not answer")
         outcome = Outcome(state=row["state"], receipt=row["receipt"], code=row["code"])
-        claimed = EffectIntent.model_validate_json(row["intent"])
+        [clear] = await self._keys.opened([row])
+        claimed = EffectIntent.model_validate_json(readable(clear["intent"], intent.case_id))
         return claimed, Claim(
             outcome=outcome,
             earlier_attempts=row["earlier_attempts"],
@@ -41,13 +43,15 @@ class PostgresLedger:
         )
 
     async def _claim(self, intent: EffectIntent) -> asyncpg.Record | None:
-        amount = intent.amount
+        amount, body = intent.amount, intent.model_dump_json().encode()
+        if intent.content:  # codes and sums stay in clear: they are the ledger
+            body = (await self._keys.of_case(intent.case_id)).body(body)
         return await fetch_row(
             self._pool, "claim_effect", intent.key, intent.kind, intent.case_id, intent.branch,
             intent.customer_id, amount and amount.amount_minor, amount and amount.currency,
             intent.charge_id, intent.duplicate_group, intent.parameters_digest,
-            intent.model_dump_json().encode(), intent.approval_id, intent.approval_digest,
-            intent.limit_minor, intent.limit_days, intent.compensation,
+            body, intent.approval_id, intent.approval_digest, intent.limit_minor,
+            intent.limit_days, intent.compensation, intent.promotes,
         )  # fmt: skip
 
     async def settle(
@@ -58,7 +62,9 @@ class PostgresLedger:
         expected: Mapping[str, int],
     ) -> Committed:
         """Commit the outcome and the case's step in one transaction; a repeat is a no-op."""
-        return committed(await self._settle(intent, outcome, encode_steps([update], expected)))
+        seal = await self._keys.of_case(intent.case_id)
+        encoded = encode_steps([update], expected, seal)
+        return committed(await self._settle(intent, outcome, encoded))
 
     async def settle_alone(self, intent: EffectIntent, outcome: Outcome) -> None:
         """Commit the outcome of an effect that is no step of its case; a repeat is a no-op."""

@@ -1,14 +1,14 @@
 """What an explanation of a case is made of, read from Postgres in four round trips."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from cases.effects import EffectIntent
-from cases.errors import CaseNotFound, CheckpointNotFound, DamagedBody
+from cases.errors import CaseNotFound, CheckpointNotFound, CustomerErased, DamagedBody
 from cases.ids import NEWEST, checkpoint_id
 from cases.money import Money
 from cases.sizes import unpack
@@ -22,14 +22,15 @@ from cases.trail import (
     TaskRow,
     TrailRow,
 )
+from stores.customer_keys import ERASED, CustomerKeys
 from stores.postgres import Pool, fetch_rows
 
 
 class PostgresExplanation:
     """Reads a case with everything that it refers to."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def facts(self, case_id: str, branch: str) -> CaseFacts:
         """All that is on record of a branch; raises CaseNotFound."""
@@ -40,17 +41,16 @@ class PostgresExplanation:
         about = _by_kind(await fetch_rows(self._pool, "explain_case", case_id, branch, NEWEST))
         if not about["case"]:
             raise CaseNotFound(case_id, branch)
+        tasks = await self._keys.opened(about["task"])
         return CaseFacts(
             case=CaseRow(case_id=case_id, branch=branch, **about["case"][0]),
             lines=tuple(
                 sorted((Line(**one) for one in about["line"]), key=lambda line: -line.until)
             ),
-            trail=tuple(_trail_row(row) for row in trail),
-            effects=tuple(_ledger_row(row) for row in effects),
-            requests=tuple(_request(row) for row in requests),
-            tasks=tuple(
-                sorted((TaskRow(**one) for one in about["task"]), key=lambda task: task.opened_at)
-            ),
+            trail=tuple(_trail_row(row) for row in await self._readable(case_id, trail)),
+            effects=tuple(_ledger_row(row) for row in await self._keys.opened(effects)),
+            requests=tuple([await self._request(row) for row in requests]),
+            tasks=tuple(sorted((TaskRow(**one) for one in tasks), key=lambda task: task.opened_at)),
             compensations=tuple(
                 sorted(
                     (CompensationRow(**one) for one in about["compensation"]),
@@ -59,6 +59,21 @@ class PostgresExplanation:
             ),
             archived=frozenset(one["digest"] for one in about["archived"]),
         )
+
+    async def _readable(
+        self, case_id: str, trail: Sequence[asyncpg.Record]
+    ) -> list[dict[str, Any]]:
+        """The trail in clear; raises CustomerErased: what is left of it explains nothing."""
+        rows = await self._keys.opened(trail)
+        if any(row["body"] == ERASED for row in rows):
+            raise CustomerErased(case_id)
+        return rows
+
+    async def _request(self, row: asyncpg.Record) -> RequestRow:
+        fields = dict(row)
+        orders, votes = json.loads(fields.pop("orders")), json.loads(fields.pop("votes"))
+        fields |= {"orders": orders, "votes": await self._keys.opened(votes)}
+        return RequestRow(amount=_required(fields), **fields)
 
 
 def moment_of(facts: CaseFacts, version: int) -> datetime:
@@ -79,7 +94,7 @@ def _by_kind(rows: list[asyncpg.Record]) -> Mapping[str, list[dict[str, Any]]]:
     return kinds
 
 
-def _trail_row(row: asyncpg.Record) -> TrailRow:
+def _trail_row(row: Mapping[str, Any]) -> TrailRow:
     fields = dict(row)
     body, encoding, size = (fields.pop(name) for name in ("body", "encoding", "bytes"))
     value, readable = _value(body, encoding, size)
@@ -97,7 +112,7 @@ def _value(body: bytes | None, encoding: str, size: int | None) -> tuple[Any, bo
         return None, False
 
 
-def _ledger_row(row: asyncpg.Record) -> LedgerRow:
+def _ledger_row(row: Mapping[str, Any]) -> LedgerRow:
     fields = dict(row)
     return LedgerRow(amount=_amount(fields), intent=_intent(fields.pop("intent")), **fields)
 
@@ -107,12 +122,6 @@ def _intent(body: bytes) -> EffectIntent | None:
         return EffectIntent.model_validate_json(body)
     except ValueError:
         return None
-
-
-def _request(row: asyncpg.Record) -> RequestRow:
-    fields = dict(row)
-    orders, votes = json.loads(fields.pop("orders")), json.loads(fields.pop("votes"))
-    return RequestRow(amount=_required(fields), orders=orders, votes=votes, **fields)
 
 
 def _amount(fields: dict[str, Any]) -> Money | None:

@@ -18,6 +18,7 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', v_app);
     EXECUTE format('GRANT SELECT ON cases, sections, checkpoints, messages, case_audit, archive, '
         'section_owners, effects, approvals, approval_votes, branch_effects, compensations, tasks, outbox, model_calls, '
+        'customer_keys, '
         'schema_migrations TO %I', v_app);
     EXECUTE format('GRANT SELECT (name, limits, customer_id, created_at, revoked_at) ON approvers TO %I', v_app);
 END $$;

@@ -16,6 +16,7 @@ from cases.schema import SCHEMA_VERSION
 from cases.sections import Section
 from cases.sizes import KEPT_MESSAGES
 from cases.state import CaseState, StepUpdate
+from stores.customer_keys import CustomerKeys
 from stores.projection import (
     Argument,
     decode_state,
@@ -26,6 +27,7 @@ from stores.projection import (
     section_field,
 )
 from stores.redis import UNAVAILABLE, case_key, in_time, lua
+from stores.seals import NO_SEAL, Seal
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +56,10 @@ class RedisHotStore:
     not compared with it. The client must answer in bytes, as that of `connect_redis` does.
     """
 
-    def __init__(self, redis: Redis, *, ttl_s: int = DEFAULT_TTL_S) -> None:
-        self._redis = redis
+    def __init__(
+        self, redis: Redis, keys: CustomerKeys | None = None, *, ttl_s: int = DEFAULT_TTL_S
+    ) -> None:
+        self._redis, self._keys = redis, keys
         self._ttl_s = _positive(ttl_s)
         self._merge = redis.register_script(lua("merge"))
         self._replace = redis.register_script(lua("replace"))
@@ -68,7 +72,7 @@ class RedisHotStore:
         if not found:
             return None
         try:
-            return decode_state(found)
+            return decode_state(await self._opened(found))
         except _UNREADABLE:
             _log.warning("hot copy of %s is unreadable; using the durable record", case_id)
             return None
@@ -89,7 +93,8 @@ class RedisHotStore:
         if body is None or schema_version is None or not readable(schema_version):
             return None
         try:
-            return kind.model_validate_json(body)
+            [clear] = (await self._opened({b"body": body})).values()
+            return kind.model_validate_json(clear)
         except _UNREADABLE:
             _log.warning("section %s of the hot copy of %s is unreadable", kind.name, case_id)
             return None
@@ -113,7 +118,7 @@ class RedisHotStore:
             CLOSED_TTL_S if state.status.closed else "",
             *_fence(fence),
             state.version,
-            *encode_state(state),
+            *encode_state(state, await self._seal(state.case_id)),
         ]
         reply = await self._run(self._replace(keys=_keys(state.case_id, state.branch), args=args))
         return _done(reply, state.case_id, fence)
@@ -137,14 +142,21 @@ class RedisHotStore:
             *_fence(fence),
             *(SCHEMA_VERSION, KEPT_MESSAGES, now(), len(updates)),
         ]
+        seal = await self._seal(case_id)
         for update, version in updates:
-            args += encode_step(update, version)
+            args += encode_step(update, version, seal)
         reply = await self._run(self._merge(keys=_keys(case_id, branch), args=args))
         return _done(reply, case_id, fence)
 
     async def drop(self, case_id: str, branch: str) -> None:
         """Forget the copy, which the durable record has contradicted."""
         await self._answer(self._redis.delete(case_key(case_id, branch)))
+
+    async def _seal(self, case_id: str) -> Seal:
+        return await self._keys.of_case(case_id) if self._keys else NO_SEAL
+
+    async def _opened(self, found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        return (await self._keys.opened([found]))[0] if self._keys else found
 
     async def _run(self, script: Awaitable[object]) -> list[bytes]:
         return cast("list[bytes]", await self._answer(script)) or [b"not here"]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from cases.schema import SCHEMA_VERSION
 from cases.sizes import kept
 from cases.state import CaseState, Message, StepUpdate, add
+from stores.seals import NO_SEAL, Seal
 from stores.steps import storable
 
 #: A field's name, the owner of the section that it holds ("" for other fields), and its value.
@@ -19,28 +20,28 @@ def section_field(name: str) -> str:
     return f"section:{name}"
 
 
-def encode_step(update: StepUpdate, version: int) -> list[Argument]:
+def encode_step(update: StepUpdate, version: int, seal: Seal = NO_SEAL) -> list[Argument]:
     """One step as merge.lua takes it."""
-    fields = _step_fields(update, version)
+    fields = _step_fields(update, version, seal)
     head: list[Argument] = [f"step:{update.step}", version, update.owner, len(fields)]
     return head + [part for field in fields for part in field]
 
 
-def _step_fields(update: StepUpdate, version: int) -> list[Field]:
+def _step_fields(update: StepUpdate, version: int, seal: Seal) -> list[Field]:
     """What a step writes. Each field keeps its newest version, so the order of steps is free."""
     fields: list[Field] = [("owner", "", update.owner.encode())]
     if update.status:
         fields.append(("status", "", update.status.encode()))
     if update.error:
-        fields.append(("error", "", storable(update.error).encode()))
+        fields.append(("error", "", seal.body(storable(update.error).encode())))
     if update.retries:
         fields.append((f"retries:{update.step}", "", json.dumps(update.retries).encode()))
     fields += [
-        (section_field(name), section.owner, section.model_dump_json().encode())
+        (section_field(name), section.owner, seal.body(section.model_dump_json().encode()))
         for name, section in update.sections.items()
     ]
     fields += [
-        (_message_field(version, place), "", message.model_dump_json().encode())
+        (_message_field(version, place), "", seal.body(message.model_dump_json().encode()))
         for place, message in enumerate(update.messages)
     ]
     return fields
@@ -51,7 +52,7 @@ def _message_field(version: int, place: int) -> str:
     return f"message:{version:08d}:{place:04d}"
 
 
-def encode_state(state: CaseState) -> list[Argument]:
+def encode_state(state: CaseState, seal: Seal = NO_SEAL) -> list[Argument]:
     """All fields of a case's hash, each followed by its value."""
     messages, gone = kept(state.messages)
     pruned = state.messages_pruned + gone
@@ -65,22 +66,22 @@ def encode_state(state: CaseState) -> list[Argument]:
         **({"closed": 1} if state.status.closed else {}),
         **_versioned("status", state.status, state.version),
         **_versioned("owner", state.current_owner or "", state.version),
-        **_versioned("error", state.error or "", state.version),
+        **_versioned("error", seal.body((state.error or "").encode()), state.version),
         **_versioned("retries:before", json.dumps(state.retries), state.version),
     }
     # Each step made one version, so a step's place in the list is its version.
     for version, step in enumerate(state.completed_steps, start=1):
         fields |= _versioned(f"step:{step}", "", version)
     for name, section in state.sections.items():
-        body = section.model_dump_json()
+        body = seal.body(section.model_dump_json().encode())
         fields |= _versioned(section_field(name), body, state.section_versions[name])
         fields[f"o:{name}"] = section.owner
     for place, message in enumerate(messages):
-        fields[_message_field(0, place)] = message.model_dump_json()
+        fields[_message_field(0, place)] = seal.body(message.model_dump_json().encode())
     return [part for item in fields.items() for part in item]
 
 
-def _versioned(field: str, value: str, version: int) -> dict[str, Argument]:
+def _versioned(field: str, value: str | bytes, version: int) -> dict[str, Argument]:
     return {field: value, f"v:{field}": version}
 
 

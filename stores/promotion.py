@@ -1,5 +1,6 @@
 """Promotions in Postgres: what they are planned from, the request, the begin and the end."""
 
+import base64
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,15 +24,19 @@ from cases.records import canonical
 from cases.schema import SCHEMA_VERSION
 from cases.state import StepUpdate
 from stores.cases import committed
+from stores.customer_keys import CustomerKeys, readable
 from stores.postgres import Pool, case_errors, details, fetch_row
 from stores.steps import encode_steps, storable
+
+#: What travels as JSON in one row of the facts.
+_DOCUMENTS = ("wanted", "done", "failed")
 
 
 class PostgresPromotions:
     """Fits `activities.promotion.Promotions`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def facts(self, case_id: str, branch: str) -> PromotionFacts:
         """What a promotion is planned from; raises CaseNotFound, PromotionRefused for `main`."""
@@ -42,7 +47,16 @@ class PostgresPromotions:
             raise CaseNotFound(case_id, branch)
         if row["base_version"] is None:
             raise PromotionRefused(f"{branch} is the main line of case {case_id} already.")
-        return _facts(case_id, row)
+        fields = dict(row)
+        documents = {name: json.loads(fields.pop(name) or "null") for name in _DOCUMENTS}
+        for name in ("wanted", "done"):
+            documents[name] = [await self._effect(case_id, one) for one in documents[name] or ()]
+        known = {name: found for name, found in documents.items() if found}
+        return PromotionFacts.model_validate({"case_id": case_id, **fields, **known})
+
+    async def _effect(self, case_id: str, effect: dict[str, Any]) -> dict[str, Any]:
+        [clear] = await self._keys.opened([{"intent": base64.b64decode(effect["intent"])}])
+        return {**effect, "intent": json.loads(readable(clear["intent"], case_id))}
 
     async def ask(
         self, facts: PromotionFacts, plan: CorrectionPlan, by: str, needed: int
@@ -81,7 +95,7 @@ class PostgresPromotions:
             StepUpdate(step=step, owner=one.owner, sections={one.name: one})
             for one in ending.sections
         ]
-        encoded = encode_steps(updates, {})
+        encoded = encode_steps(updates, {}, await self._keys.of_case(facts.case_id))
         async with self._refusals(facts):
             row = await fetch_row(
                 self._pool, "complete_promotion", facts.case_id, facts.branch, ending.status,
@@ -130,12 +144,3 @@ def _request(plan: CorrectionPlan, needed: int) -> dict[str, Any]:
         "needed": needed,
         "expires_in_s": int(EXPIRES_AFTER.total_seconds()),
     }
-
-
-def _facts(case_id: str, row: asyncpg.Record) -> PromotionFacts:
-    fields = dict(row)
-    documents = {
-        name: json.loads(fields.pop(name) or "null") for name in ("wanted", "done", "failed")
-    }
-    known = {name: found for name, found in documents.items() if found}
-    return PromotionFacts.model_validate({"case_id": case_id, **fields, **known})

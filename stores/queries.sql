@@ -1,6 +1,6 @@
 -- open_case --
 -- Put a case on record with its first message.
-SELECT version, repeated FROM open_case($1, $2, $3, $4, $5, $6, $7)
+SELECT version, repeated FROM open_case($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- commit_steps --
 -- Commit steps of a case: state, version check, audit, checkpoints.
@@ -108,7 +108,8 @@ SELECT w.*, a.seq, a.version, a.at, a.actor, a.event, a.step, a.section, a.old_v
            SELECT FROM messages m WHERE (m.case_id, m.branch, m.version) = (a.case_id, a.branch, a.version)
               AND pg_catalog.sha256(m.body) = a.body_hash OFFSET 0) AS message_found,
        CASE WHEN e.key IS NOT NULL THEN pg_catalog.to_jsonb(e)
-            WHEN b.key IS NOT NULL THEN pg_catalog.to_jsonb(b) END AS effect
+            WHEN b.key IS NOT NULL THEN pg_catalog.to_jsonb(b) END AS effect,
+       coalesce(e.intent, b.intent) AS intent
   FROM wanted w
   LEFT JOIN case_audit a ON (a.case_id, a.branch) = (w.case_id, w.branch)
   LEFT JOIN sections s ON (s.case_id, s.branch, s.name, s.version)
@@ -160,7 +161,7 @@ SELECT case_id, digest, encoding, bytes, body FROM archive
 -- claim_effect --
 -- Commit an intent before anything leaves, or say what became of it.
 SELECT state, receipt, code, earlier_attempts, intent, claimed_at
-  FROM claim_effect($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+  FROM claim_effect($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 
 -- settle_effect --
 -- Commit an outcome and the case's step that it belongs to.
@@ -267,6 +268,10 @@ SELECT hand_over($1, $2, $3, $4, $5) AS task_id
 SELECT task_id, kind, subject, case_id, branch, detail, opened_at
   FROM tasks WHERE closed_at IS NULL ORDER BY opened_at, task_id LIMIT $1
 
+-- case_of_task --
+-- The case that a task is about, if it is about one.
+SELECT case_id FROM tasks WHERE task_id = $1
+
 -- finish_task --
 -- A person finishes a task, with an effect's outcome where that was not known.
 SELECT finish_task($1, $2, $3, $4, $5)
@@ -302,7 +307,7 @@ SELECT mark_told($1)
 -- list_open_effects --
 -- The next effects that are to be looked at. What was claimed a moment ago is on its way; what was
 -- looked at before is again after a tenth of its age, or six hours. Notices are the outbox's business.
-SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+SELECT case_id, intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
  WHERE state IN ('sending', 'pending', 'unknown') AND kind <> 'notice' AND (claimed_at, key) > ($1, $2)
    AND (state <> 'sending' OR claimed_at < clock_timestamp() - $3::interval)
    AND ($4 OR looked_at IS NULL
@@ -315,17 +320,17 @@ SELECT note_looked_at($1)
 
 -- case_entries --
 -- A case's effects with their intents, in the order in which they were claimed.
-SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+SELECT case_id, intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
  WHERE case_id = $1 AND branch = $2 ORDER BY claimed_at, key
 
 -- refunds_of_keys --
 -- The refunds of those keys that there are.
-SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+SELECT case_id, intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
  WHERE key = ANY ($1) AND kind IN ('refund', 'correction')
 
 -- refunds_made_within --
 -- The next refunds of so many days that were made, or are on their way.
-SELECT intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
+SELECT case_id, intent, state, receipt, claimed_at, clock_timestamp() - claimed_at AS age FROM effects
  WHERE kind IN ('refund', 'correction') AND state IN ('succeeded', 'pending')
    AND claimed_at > clock_timestamp() - make_interval(days => $1) AND (claimed_at, key) > ($2, $3)
  ORDER BY claimed_at, key LIMIT $4
@@ -350,10 +355,10 @@ SELECT m.customer_id, m.version AS main_version, m.promoting, b.branch, b.base_v
        b.closed_at IS NOT NULL AS ended, b.promoted_at IS NOT NULL AS promoted,
        coalesce(b.forked_by, '') AS forked_by, ledger_mark(m.case_id) AS mark,
        (SELECT json_agg(json_build_object('state', w.state, 'receipt', w.receipt, 'code', w.code,
-                   'intent', convert_from(w.intent, 'UTF8')::json) ORDER BY w.at, w.key)
+                   'intent', encode(w.intent, 'base64')) ORDER BY w.at, w.key)
           FROM branch_effects w WHERE (w.case_id, w.branch) = (b.case_id, b.branch)) AS wanted,
        (SELECT json_agg(json_build_object('state', e.state, 'receipt', e.receipt, 'code', e.code,
-                   'intent', convert_from(e.intent, 'UTF8')::json) ORDER BY e.claimed_at, e.key)
+                   'intent', encode(e.intent, 'base64')) ORDER BY e.claimed_at, e.key)
           FROM effects e WHERE (e.case_id, e.branch) = (m.case_id, m.branch)
            AND e.kind NOT IN ('notice', 'unlock')) AS done,
        (SELECT json_object_agg(f.duplicate_group, f.times) FROM (
@@ -507,3 +512,64 @@ SELECT end_model_call($1, $2, $3, $4, $5, $6)
 SELECT count(*) AS failures FROM model_calls m
  WHERE (m.case_id, m.branch, m.step, m.model) = ($1, $2, $3, $4)
    AND (m.ended_as IS NULL OR m.ended_as = 'unavailable')
+
+-- safety --
+-- Who we are to this server, and whether it keeps what it is given.
+SELECT r.rolsuper AS superuser,
+       NOT r.rolsuper AND (has_schema_privilege('public', 'CREATE') OR EXISTS (
+           SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+              AND pg_has_role(c.relowner, 'MEMBER'))) AS owner,
+       current_setting('synchronous_commit') = 'off' AS forgetful,
+       current_setting('fsync') = 'off' AS unsynced,
+       pg_is_in_recovery() AS replica
+  FROM pg_roles r WHERE r.rolname = current_user
+
+-- backlog --
+-- How much waits for people, and for how many seconds the oldest request has.
+SELECT 'task:' || kind AS name, count(*) AS number FROM tasks WHERE closed_at IS NULL GROUP BY kind
+UNION ALL SELECT 'effects_unknown', count(*) FROM effects WHERE state = 'unknown'
+UNION ALL SELECT 'approvals', count(*) FROM approvals WHERE state = 'pending'
+UNION ALL SELECT 'oldest_approval_s',
+       coalesce(extract(epoch FROM clock_timestamp() - min(requested_at)), 0)::bigint
+  FROM approvals WHERE state = 'pending'
+
+-- key_of_case --
+-- What a case's customer is sealed with; the offered key where there is none.
+SELECT key_id, wrapped_by, wrapped FROM key_of_case($1, $2, $3, $4)
+
+-- read_customer_keys --
+-- Data keys by their ids, without what wraps them where they were destroyed.
+SELECT key_id, wrapped_by, wrapped FROM customer_keys WHERE key_id = ANY ($1)
+
+-- list_customer_keys --
+-- The next living keys that another key than this one wraps.
+SELECT key_id, wrapped_by, wrapped FROM customer_keys
+ WHERE wrapped IS NOT NULL AND wrapped_by <> $1 AND key_id > $2 ORDER BY key_id LIMIT $3
+
+-- rewrap_key --
+-- Wrap a data key anew.
+SELECT rewrap_key($1, $2, $3, $4) AS changed
+
+-- erase_customer --
+-- Destroy a customer's keys; how many there were.
+SELECT erase_customer($1, $2, $3) AS keys
+
+-- lines_of_customer --
+-- The cases and branches of a customer.
+SELECT case_id, branch FROM cases WHERE customer_id = $1 ORDER BY case_id, branch
+
+-- left_in_clear --
+-- How many rows of a customer were stored before there were keys, by their table.
+WITH theirs AS MATERIALIZED (SELECT case_id, branch FROM cases WHERE customer_id = $1)
+SELECT found.name, count(*) AS rows FROM (
+    SELECT 'sections' AS name, s.body FROM theirs JOIN sections s USING (case_id, branch)
+    UNION ALL SELECT 'messages', m.body FROM theirs JOIN messages m USING (case_id, branch)
+    UNION ALL SELECT 'archive', a.body FROM archive a WHERE a.case_id IN (SELECT case_id FROM theirs)
+    UNION ALL SELECT 'effects', e.intent FROM theirs JOIN effects e USING (case_id, branch)
+     WHERE e.kind = 'answer'
+    UNION ALL SELECT 'branch_effects', e.intent FROM theirs JOIN branch_effects e USING (case_id, branch)
+     WHERE e.kind = 'answer'
+    UNION ALL SELECT 'approval_votes', convert_to(v.note, 'UTF8')
+      FROM theirs JOIN approvals p USING (case_id, branch) JOIN approval_votes v USING (approval_id)
+     WHERE v.note <> '' AND v.note NOT LIKE 'sealed:%') AS found(name, body)
+ WHERE substring(found.body FROM 1 FOR 4) <> '\x00434b31'::bytea GROUP BY found.name ORDER BY found.name

@@ -1,7 +1,8 @@
 """The ledger as the reconciliation reads it: in pages, with what was claimed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 
@@ -10,6 +11,7 @@ from cases.effects import EffectIntent
 from cases.ports import EndedRun
 from cases.reconciliation import Place, UnendedCase
 from cases.tasks import TaskKind
+from stores.customer_keys import CustomerKeys, readable
 from stores.postgres import Pool, fetch_row, fetch_rows
 
 _AT_ONCE = 200
@@ -20,8 +22,8 @@ _FIRST: Place = (datetime(1970, 1, 1, tzinfo=UTC), "")
 class PostgresEntries:
     """Fits `cases.reconciliation.Entries`."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def open_effects(
         self, after: Place | None, *, older_than: timedelta, everything: bool
@@ -30,7 +32,7 @@ class PostgresEntries:
         rows = await fetch_rows(
             self._pool, "list_open_effects", *(after or _FIRST), older_than, everything, _AT_ONCE
         )
-        return [_entry(row) for row in rows]
+        return await self._entries(rows)
 
     async def looked_at(self, key: str) -> None:
         """Note that the outside was asked and told nothing new."""
@@ -39,19 +41,19 @@ class PostgresEntries:
     async def of_case(self, case_id: str, branch: str) -> Sequence[LedgerEntry]:
         """All effects of a case, in the order in which they were claimed."""
         rows = await fetch_rows(self._pool, "case_entries", case_id, branch)
-        return [_entry(row) for row in rows]
+        return await self._entries(rows)
 
     async def of_keys(self, keys: Collection[str]) -> Sequence[LedgerEntry]:
         """The refunds of those keys that there are."""
         rows = await fetch_rows(self._pool, "refunds_of_keys", list(keys))
-        return [_entry(row) for row in rows]
+        return await self._entries(rows)
 
     async def made_within(self, days: int, after: Place | None) -> Sequence[LedgerEntry]:
         """The next refunds of so many days that the ledger says were made, oldest first."""
         rows = await fetch_rows(
             self._pool, "refunds_made_within", days, *(after or _FIRST), _AT_ONCE
         )
-        return [_entry(row) for row in rows]
+        return await self._entries(rows)
 
     async def unended(self, runs: Collection[EndedRun]) -> Sequence[UnendedCase]:
         """The cases of those runs that have not ended, or whose end no person was told of."""
@@ -69,9 +71,12 @@ class PostgresEntries:
         row = await fetch_row(self._pool, "is_task_finished", kind, subject)
         return row is not None and bool(row["finished"])
 
+    async def _entries(self, rows: Sequence[asyncpg.Record]) -> list[LedgerEntry]:
+        return [_entry(row) for row in await self._keys.opened(rows)]
 
-def _entry(row: asyncpg.Record) -> LedgerEntry:
-    intent = EffectIntent.model_validate_json(row["intent"])
+
+def _entry(row: Mapping[str, Any]) -> LedgerEntry:
+    intent = EffectIntent.model_validate_json(readable(row["intent"], row["case_id"]))
     return LedgerEntry(
         intent=intent,
         **{key: row[key] for key in ("state", "receipt", "claimed_at", "age")},

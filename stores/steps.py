@@ -14,6 +14,7 @@ from cases.records import Record, canonical
 from cases.sections import Section
 from cases.sizes import pack, within_limit
 from cases.state import Message, StepUpdate
+from stores.seals import NO_SEAL, Seal
 
 #: What a text column cannot hold.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -31,6 +32,23 @@ class EncodedSteps(Record):
     bodies: list[bytes]
 
 
+class _Bodies(list[bytes]):
+    """What travels beside the JSON, sealed."""
+
+    def __init__(self, seal: Seal) -> None:
+        super().__init__()
+        self.seal = seal
+
+    def place(self, body: bytes) -> int:
+        """Add a body of the customer's; its index, from 1."""
+        return self.place_in_clear(self.seal.body(body))
+
+    def place_in_clear(self, body: bytes) -> int:
+        """Add what the database looks into: codes and sums."""
+        self.append(body)
+        return len(self)
+
+
 class EncodedEdits(Record):
     """The arguments p_sections, p_request and p_bodies of `fork_case`."""
 
@@ -40,28 +58,30 @@ class EncodedEdits(Record):
 
 
 def encode_edits(
-    sections: Mapping[str, Section], request: str | None, now: datetime
+    sections: Mapping[str, Section], request: str | None, now: datetime, seal: Seal = NO_SEAL
 ) -> EncodedEdits:
     """Encode what is otherwise on a branch; raises InvalidInput as `encode_steps` does."""
-    bodies: list[bytes] = []
+    bodies = _Bodies(seal)
     try:
         written = [_section(name, section, bodies) for name, section in sections.items()]
         said = None
         if request is not None:
-            place = _place(bodies, request.encode())
+            place = bodies.place(request.encode())
             said = json.dumps({"received_at": now.isoformat(), "body": place})
     except (UnicodeEncodeError, PydanticSerializationError) as error:
         raise InvalidInput("fork", "holds text that is not valid Unicode") from error
     return EncodedEdits(sections=json.dumps(written), request=said, bodies=bodies)
 
 
-def encode_steps(updates: Sequence[StepUpdate], expected: Mapping[str, int]) -> EncodedSteps:
-    """Encode; raises ForeignWrite for a section that the step's owner does not own.
+def encode_steps(
+    updates: Sequence[StepUpdate], expected: Mapping[str, int], seal: Seal = NO_SEAL
+) -> EncodedSteps:
+    """Encode and seal; raises ForeignWrite for a section that the step's owner does not own.
 
     Raises InvalidInput for a value that cannot be stored as it is, such as a lone surrogate, and
     for a section that is too large.
     """
-    bodies: list[bytes] = []
+    bodies = _Bodies(seal)
     steps: list[dict[str, Any]] = []
     for update in updates:
         update.check_ownership()
@@ -72,7 +92,7 @@ def encode_steps(updates: Sequence[StepUpdate], expected: Mapping[str, int]) -> 
     return EncodedSteps(steps=json.dumps(steps), bodies=bodies)
 
 
-def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) -> dict[str, Any]:
+def _step(update: StepUpdate, expected: Mapping[str, int], bodies: _Bodies) -> dict[str, Any]:
     step: dict[str, Any] = {
         "step": update.step,
         "owner": update.owner,
@@ -94,11 +114,11 @@ def _step(update: StepUpdate, expected: Mapping[str, int], bodies: list[bytes]) 
     if update.status:
         step["status"] = update.status.value
     if update.error:
-        step["error"] = storable(update.error)
+        step["error"] = bodies.seal.text(storable(update.error))
     return step
 
 
-def _section(name: str, section: Section, bodies: list[bytes]) -> dict[str, Any]:
+def _section(name: str, section: Section, bodies: _Bodies) -> dict[str, Any]:
     body = within_limit(name, section.model_dump_json().encode())
     return {"name": name, "owner": section.owner, **_packed(bodies, body)}
 
@@ -109,33 +129,28 @@ def _detail(update: StepUpdate) -> str:
     return canonical({k: storable(v) for k, v in detail.items() if v}).decode()
 
 
-def _message(message: Message, bodies: list[bytes]) -> dict[str, Any]:
+def _message(message: Message, bodies: _Bodies) -> dict[str, Any]:
     return {
         "id": message.message_id,
         "received_at": message.received_at.isoformat(),
-        "body": _place(bodies, message.text.encode()),
+        "body": bodies.place(message.text.encode()),
     }
 
 
-def _approval(request: ApprovalRequest, bodies: list[bytes]) -> dict[str, Any]:
+def _approval(request: ApprovalRequest, bodies: _Bodies) -> dict[str, Any]:
     orders = canonical([order.model_dump(mode="json") for order in request.orders])
     return {
         "approval_id": request.approval_id,
         "digest": request.digest,
         "amount_minor": request.amount.amount_minor,
         "currency": request.amount.currency,
-        "orders": _place(bodies, orders),
+        "orders": bodies.place_in_clear(orders),
         "rule": request.rule,
         "needed": request.needed,
         "expires_in_s": int(EXPIRES_AFTER.total_seconds()),
     }
 
 
-def _packed(bodies: list[bytes], body: bytes) -> dict[str, Any]:
+def _packed(bodies: _Bodies, body: bytes) -> dict[str, Any]:
     encoding, packed = pack(body)
-    return {"encoding": encoding, "bytes": len(body), "body": _place(bodies, packed)}
-
-
-def _place(bodies: list[bytes], body: bytes) -> int:
-    bodies.append(body)
-    return len(bodies)
+    return {"encoding": encoding, "bytes": len(body), "body": bodies.place(packed)}

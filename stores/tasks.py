@@ -6,6 +6,7 @@ from cases.effects import EffectState
 from cases.errors import CaseError, Forbidden, InvalidInput, TaskFinished, TaskNotFound
 from cases.tasks import Task, TaskKind
 from stores.approvers import token_hash
+from stores.customer_keys import CustomerKeys
 from stores.postgres import Pool, case_errors, details, fetch_row, fetch_rows
 from stores.steps import storable
 
@@ -13,8 +14,8 @@ from stores.steps import storable
 class PostgresTasks:
     """Fits `cases.ports.Tasks`, and what people do with tasks."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, keys: CustomerKeys | None = None) -> None:
+        self._pool, self._keys = pool, keys or CustomerKeys(pool)
 
     async def open(
         self,
@@ -26,15 +27,15 @@ class PostgresTasks:
     ) -> str | None:
         """Hand something to a person; the task's id, or None if it was one before."""
         case_id, branch = case or (None, None)
+        detail = await self._sealed(case_id, detail)
         async with case_errors(case_id or "", branch or ""):
-            row = await fetch_row(
-                self._pool, "hand_over", kind, subject, case_id, branch, storable(detail)
-            )
+            row = await fetch_row(self._pool, "hand_over", kind, subject, case_id, branch, detail)
         return row["task_id"] if row else None
 
     async def waiting(self, limit: int = 1000) -> list[Task]:
         """What waits for a person, oldest first."""
-        return [Task(**dict(row)) for row in await fetch_rows(self._pool, "list_tasks", limit)]
+        rows = await self._keys.opened(await fetch_rows(self._pool, "list_tasks", limit))
+        return [Task(**row) for row in rows]
 
     async def finish(
         self,
@@ -49,10 +50,12 @@ class PostgresTasks:
 
         Raises Forbidden, TaskNotFound, TaskFinished, InvalidInput.
         """
+        task = await fetch_row(self._pool, "case_of_task", task_id)
+        note = await self._sealed(task["case_id"] if task else None, note)
         try:
             await fetch_row(
                 self._pool, "finish_task", task_id, token_hash(token), outcome,
-                receipt and storable(receipt), storable(note),
+                receipt and storable(receipt), note,
             )  # fmt: skip
         except asyncpg.PostgresError as error:
             raise _refusal(task_id, error) from error
@@ -63,9 +66,10 @@ class PostgresTasks:
         False where it was not on record as open: its step never acted, or it has ended before.
         """
         state = "failed" if problem else "done"
+        problem = await self._sealed(case_id, problem)
         async with case_errors(case_id, branch):
             row = await fetch_row(
-                self._pool, "end_compensation", case_id, branch, name, state, storable(problem)
+                self._pool, "end_compensation", case_id, branch, name, state, problem
             )
         return row is not None and bool(row["ended"])
 
@@ -73,6 +77,11 @@ class PostgresTasks:
         """What is to be undone of a case, newest first."""
         rows = await fetch_rows(self._pool, "list_compensations", case_id, branch)
         return [row["name"] for row in rows]
+
+    async def _sealed(self, case_id: str | None, text: str) -> str:
+        """As it is stored; what belongs to no case names no customer."""
+        text = storable(text)
+        return (await self._keys.of_case(case_id)).text(text) if case_id else text
 
 
 def _refusal(task_id: str, error: asyncpg.PostgresError) -> CaseError:

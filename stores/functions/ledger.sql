@@ -5,12 +5,12 @@
 -- Refuses: what a closed case would still do, what another case has claimed, another charge of the same
 -- group, a customer other than the case's, an approval that does not stand, and without a person: what
 -- goes above the customer's limit, and what was tried before and came to nothing. A case that a branch is
--- promoted on does what that promotion does and nothing else.
+-- promoted on does what that promotion does (p_promotes names its branch) and nothing else.
 CREATE OR REPLACE FUNCTION claim_effect(
     p_key text, p_kind text, p_case text, p_branch text, p_customer text,
     p_amount bigint, p_currency text, p_charge text, p_group text,
     p_parameters text, p_intent bytea, p_approval text, p_digest text,
-    p_limit bigint, p_limit_days integer, p_compensation text,
+    p_limit bigint, p_limit_days integer, p_compensation text, p_promotes text,
     OUT state text, OUT receipt text, OUT code text, OUT earlier_attempts integer, OUT intent bytea,
     OUT claimed_at timestamptz
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -53,7 +53,7 @@ BEGIN
     ELSIF p_customer <> v_case.customer_id THEN
         code := 'other_customer';
     ELSIF v_case.closed_at IS NOT NULL AND p_kind IN ('refund', 'correction', 'reset_mail', 'answer')
-            AND v_case.promoting IS DISTINCT FROM coalesce(promoted_by(p_intent), '') THEN
+            AND v_case.promoting IS DISTINCT FROM coalesce(p_promotes, '') THEN
         code := 'case_closed';
     ELSIF p_kind = 'unlock' AND NOT EXISTS (SELECT FROM tasks t WHERE t.kind = 'unlock_account'
             AND (t.case_id, t.branch) = (p_case, p_branch) AND t.closed_by IS NOT NULL) THEN
@@ -93,11 +93,6 @@ BEGIN
     SELECT 'sending', 0, p_intent, clock_timestamp()
         INTO state, earlier_attempts, intent, claimed_at;
 END $$;
-
--- The branch whose promotion an intent belongs to, or NULL.
-CREATE OR REPLACE FUNCTION promoted_by(p_intent bytea) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT convert_from(p_intent, 'UTF8')::jsonb->>'promotes'
-$$;
 
 -- Why a refund may not go out without a person, or NULL if it may.
 CREATE OR REPLACE FUNCTION limit_refusal(

@@ -160,17 +160,21 @@ BEGIN
         FROM jsonb_each_text(b));
 END $$;
 
--- Put a case on record with its first message. A repeat with the same request is a no-op; another
--- one under the same id raises CK410.
+-- Put a case on record with its first message, sealed with the customer's key as it is offered, or with
+-- none. A repeat with the same request is a no-op; another one under the same id raises CK410, and a key
+-- that is not the customer's CK423.
 CREATE OR REPLACE FUNCTION open_case(
     p_case text, p_branch text, p_customer text, p_opened_by text, p_schema integer, p_steps jsonb,
-    p_bodies bytea[],
+    p_bodies bytea[], p_key text, p_wrapped_by text, p_wrapped bytea,
     OUT version bigint, OUT repeated boolean
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_case cases;
     v_body bytea;
 BEGIN
+    IF p_key IS NOT NULL THEN
+        PERFORM check_key(p_key, living_key(p_customer, p_key, p_wrapped_by, p_wrapped));
+    END IF;
     INSERT INTO cases (case_id, branch, customer_id, opened_by, status, schema_version)
         VALUES (p_case, p_branch, p_customer, p_opened_by, 'received', p_schema)
         ON CONFLICT DO NOTHING;

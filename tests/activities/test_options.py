@@ -38,6 +38,7 @@ def test_no_error_that_a_retry_may_mend_is_listed() -> None:
 
     assert known == {
         "ConcurrentModification",
+        "CustomerKeyMissing",
         "GatewayUnavailable",
         "LeaseUnavailable",
         "ModelUnavailable",

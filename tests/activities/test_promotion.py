@@ -206,7 +206,7 @@ async def test_a_payment_whose_answer_was_lost_is_found_by_the_reconciler(scene:
     effect = await stores.ledger.find(begun.lines[0].key)
     assert effect
     assert (effect.kind, effect.state) == ("correction", "succeeded")
-    entries = PostgresEntries(stores.pool)
+    entries = PostgresEntries(stores.pool, stores.keys)
     assert [entry.key for entry in await entries.of_keys([effect.key])] == [effect.key]
     made = await entries.made_within(1, (effect.claimed_at - timedelta(seconds=1), ""))
     assert effect.key in [entry.key for entry in made]

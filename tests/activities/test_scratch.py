@@ -54,7 +54,7 @@ class House:
 
     def __init__(self, stores: Stores, state: CaseState) -> None:
         self.stores, self.opened = stores, state
-        self.hot = RedisHotStore(stores.redis)
+        self.hot = RedisHotStore(stores.redis, stores.keys)
         self.record = CaseRecord(stores.cases, self.hot)
         house = AgentActivities(self.record, tools(), [NoteTaker, Neighbour])
         first, second, _ = house.all()

@@ -36,7 +36,7 @@ async def test_every_operation_is_carried_out_as_often_as_it_says_and_nothing_ba
         for size in SIZES:
             committed = f"{case_id}_step_commit_{section}_{size}"
             record = await stores.cases.load(committed, MAIN)
-            hot = await RedisHotStore(stores.redis).read(
+            hot = await RedisHotStore(stores.redis, stores.keys).read(
                 f"{case_id}_section_merge_{section}_{size}", MAIN
             )
             assert hot

@@ -11,6 +11,7 @@ from cases.errors import (
     CaseNotFound,
     CheckpointNotFound,
     ConcurrentModification,
+    CustomerKeyMissing,
     ForeignWrite,
     GatewayUnavailable,
     InvalidInput,
@@ -31,6 +32,7 @@ def tree(kind: type[CaseError] = CaseError) -> list[type[CaseError]]:
 def test_a_retry_helps_only_against_what_passes() -> None:
     assert {kind for kind in tree() if kind.retryable} == {
         ConcurrentModification,
+        CustomerKeyMissing,
         GatewayUnavailable,
         LeaseUnavailable,
         ModelUnavailable,

@@ -53,7 +53,8 @@ def _cut(world: SmallWorld, kind: str, call: str, *, answer: bool) -> Cut:
         "answer": answer_key(f"case_{world.number}"),
     }[kind].encode()
     marks = {
-        "claim": [key + b".*limit_days"],
+        # The intent of an answer is sealed: only its kind stands in clear, after the key.
+        "claim": [key + (rb"\x00\x00\x00\x06answer" if kind == "answer" else b".*limit_days")],
         "perform": [b"ml_" + key[4:28] + b".*" + key],
         "settle": [key + b".*succeeded"],
     }[call]

@@ -167,8 +167,9 @@ async def test_what_comes_to_light_at_the_second_look_is_not_asked_for_again(
 
 
 async def _claimed(stores: Stores, key: str) -> EffectIntent:
-    stored = await stores.pool.fetchval("SELECT intent FROM effects WHERE key = $1", key)
-    return EffectIntent.model_validate_json(stored)
+    rows = await stores.pool.fetch("SELECT intent FROM effects WHERE key = $1", key)
+    [clear] = await stores.keys.opened(rows)
+    return EffectIntent.model_validate_json(clear["intent"])
 
 
 class Forgetful(Counted):

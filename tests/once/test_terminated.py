@@ -60,7 +60,7 @@ class Midway:
     async def looked_up(self) -> EffectState:
         """The reconciler looks at what the ended run left open; where the refund stands."""
         outside = Outside(self._gateways.payments, self._gateways.accounts, self._gateways.mail)
-        entries, stores = PostgresEntries(self._stores.pool), self._stores
+        entries, stores = PostgresEntries(self._stores.pool, self._stores.keys), self._stores
         looking = OpenEffects(entries, stores.ledger, outside, TemporalRuns(), stores.tasks)
         await looking.settle_found(self.case_id, MAIN)
         refund = await stores.ledger.find(refund_key("sandbox", f"ch_{self.world.number}_1", 1))

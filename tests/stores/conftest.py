@@ -18,7 +18,7 @@ def redis(stores: Stores) -> Redis:
 
 @pytest.fixture
 def hot(stores: Stores) -> RedisHotStore:
-    return RedisHotStore(stores.redis)
+    return RedisHotStore(stores.redis, stores.keys)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ _ORDERED_BY = {
 
 
 async def told(stores: Stores, case_id: str, branch: str = MAIN) -> Explanation:
-    facts = await PostgresExplanation(stores.pool).facts(case_id, branch)
+    facts = await PostgresExplanation(stores.pool, stores.keys).facts(case_id, branch)
     return explain(facts, shipped_policy())
 
 
@@ -52,7 +52,7 @@ class Walk:
         await self.audit()
 
     async def rows(self, query: str, *args: object) -> list[Row]:
-        return [dict(row) for row in await self.stores.pool.fetch(query, *args)]
+        return await self.stores.keys.opened(await self.stores.pool.fetch(query, *args))
 
     async def one(self, query: str, *args: object) -> Row:
         [row] = await self.rows(query, *args)

@@ -37,9 +37,14 @@ async def since(owner: Pool) -> datetime:
 
 
 async def read(
-    pool: Any, since: datetime, limit: int | None = None, at_once: int = 2
+    stores: Stores,
+    since: datetime,
+    limit: int | None = None,
+    at_once: int = 2,
+    *,
+    pool: Any = None,
 ) -> dict[str, PastCase | SkippedCase]:
-    past = PostgresPastCases(pool, at_once=at_once)
+    past = PostgresPastCases(pool or stores.pool, stores.keys, at_once=at_once)
     span = await past.span(since, limit)
     async with aclosing(past.pages(span)) as pages:
         found = [case async for page in pages for case in page.cases()]
@@ -72,7 +77,7 @@ async def test_every_case_is_read_once_by_two_queries_a_page(
 
     for at_once, pages in ((2, 3), (5, 2), (6, 1)):
         pool = CountingPool(stores.pool)
-        found = await read(pool, since, at_once=at_once)
+        found = await read(stores, since, at_once=at_once, pool=pool)
         assert set(found) == ids
         empty = int(at_once == 5)
         assert pool.statements == 1 + 2 * pages - empty
@@ -91,7 +96,7 @@ async def test_the_facts_are_what_the_last_policy_step_saw(
     await commit(stores, case_id, "billing:3", BillingSection(charges_seen=3))
     await commit(stores, case_id, "promotion:b1", policy("promoted"))
 
-    case = judged((await read(stores.pool, since))[case_id])
+    case = judged((await read(stores, since))[case_id])
 
     assert case.decided.rule == "second"
     assert case.billing == BillingSection(charges_seen=2)
@@ -118,7 +123,7 @@ async def test_branches_are_not_cases_of_the_past(
         )
     )
 
-    found = await read(stores.pool, since)
+    found = await read(stores, since)
 
     assert list(found) == [case_id]
     assert judged(found[case_id]).decided.rule == "nothing_found"
@@ -138,7 +143,7 @@ async def test_the_ledger_is_read_as_the_policy_step_did(
     assert token
     await put_on_record(told, stores, token)
 
-    found = await read(stores.pool, since, at_once=50)
+    found = await read(stores, since, at_once=50)
 
     newest = {story.customer_id: story for story in told if story.find is not Find.UNDECIDED}
     compared: Counter[str] = Counter()
@@ -174,7 +179,7 @@ async def test_what_really_happened_is_read_too(
     )
     await put_on_record([story], stores, token)
 
-    case = judged((await read(stores.pool, since))[story.case_id])
+    case = judged((await read(stores, since))[story.case_id])
 
     assert (case.approval, case.approvers_needed) == ("approved", 1)
     (paid,) = case.paid()
@@ -183,7 +188,7 @@ async def test_what_really_happened_is_read_too(
     # A promotion asks and pays in its own name: it is no request about this decision.
     await owner.execute("UPDATE approvals SET promotes = 'b1' WHERE case_id = $1", story.case_id)
     await owner.execute("UPDATE effects SET kind = 'correction' WHERE case_id = $1", story.case_id)
-    case = judged((await read(stores.pool, since))[story.case_id])
+    case = judged((await read(stores, since))[story.case_id])
     assert case.approval is None
     assert [one.amount for one in case.paid()] == [usd(60_000)]
 
@@ -210,7 +215,7 @@ async def test_what_cannot_be_judged_says_why(
             await connection.execute(f"{change} WHERE case_id = $1 AND name = $2", ids[name], kind)
         await connection.execute("ALTER TABLE sections ENABLE TRIGGER USER")
 
-    found = await read(stores.pool, since, at_once=50)
+    found = await read(stores, since, at_once=50)
 
     reasons = {
         name: case.reason for name in names if isinstance(case := found[ids[name]], SkippedCase)
@@ -234,12 +239,12 @@ async def test_since_and_limit_choose_by_the_time_of_the_decision(
         await commit(stores, case_id, "policy:1", policy())
     times = [(await stores.cases.history(case_id, MAIN))[-1].created_at for case_id in ids]
 
-    assert set(await read(stores.pool, times[2])) == set(ids[2:])
-    assert set(await read(stores.pool, times[2] + timedelta(microseconds=1))) == {ids[3]}
-    assert set(await read(stores.pool, since, limit=3)) == set(ids[1:])
-    assert set(await read(stores.pool, times[2], limit=3)) == set(ids[2:])
-    assert set(await read(stores.pool, since, limit=10**9)) >= set(ids)
-    assert await read(stores.pool, datetime(9999, 1, 1, tzinfo=UTC)) == {}
+    assert set(await read(stores, times[2])) == set(ids[2:])
+    assert set(await read(stores, times[2] + timedelta(microseconds=1))) == {ids[3]}
+    assert set(await read(stores, since, limit=3)) == set(ids[1:])
+    assert set(await read(stores, times[2], limit=3)) == set(ids[2:])
+    assert set(await read(stores, since, limit=10**9)) >= set(ids)
+    assert await read(stores, datetime(9999, 1, 1, tzinfo=UTC)) == {}
 
 
 async def test_of_decisions_of_one_moment_a_limit_takes_no_more_than_it_says(
@@ -255,7 +260,7 @@ async def test_of_decisions_of_one_moment_a_limit_takes_no_more_than_it_says(
         await connection.execute(at_once, ids)
         await connection.execute("ALTER TABLE checkpoints ENABLE TRIGGER USER")
 
-    assert set(await read(stores.pool, since, limit=2)) == set(ids[1:])
+    assert set(await read(stores, since, limit=2)) == set(ids[1:])
 
 
 async def test_who_stops_early_leaves_no_query_behind(
@@ -264,7 +269,7 @@ async def test_who_stops_early_leaves_no_query_behind(
     for letter in "abc":
         await opened(stores, f"{letter}_{number}")
     before = asyncio.all_tasks()
-    past = PostgresPastCases(stores.pool, at_once=1)
+    past = PostgresPastCases(stores.pool, stores.keys, at_once=1)
     pages: AsyncGenerator[Any] = past.pages(await past.span(since, None))
 
     await anext(pages)

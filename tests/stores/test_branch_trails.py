@@ -11,6 +11,7 @@ from cases.ids import MAIN
 from cases.state import CaseState, CaseStatus
 from stores.hot import RedisHotStore
 from stores.postgres import Pool
+from stores.seals import SEAL_BYTES
 from tests.stores.forks import audited, fork, go_on, probed, tamper
 from tests.stores.support import (
     ProbeSection,
@@ -82,7 +83,7 @@ async def test_history_goes_on_from_the_parents_and_names_every_parent(
         ("b1.4", "b1.5"),
         ("b1.5", "b2.6"),
     ]
-    assert listed[3].size == len(b"Other words.")
+    assert listed[3].size == len(b"Other words.") + SEAL_BYTES
     page = await stores.cases.history(case_id, "b2", limit=2, before=5)
     assert [one.checkpoint_id for one in page] == ["main.3", "b1.4"]
 

@@ -15,6 +15,7 @@ from cases.errors import (
 from cases.ids import MAIN
 from cases.state import CaseState, CaseStatus, Message, StepUpdate
 from stores.cases import committed
+from stores.seals import SEAL_BYTES
 from tests.stores.support import (
     HARD_VALUES,
     ProbeSection,
@@ -106,7 +107,8 @@ async def test_the_history_has_a_line_per_step_with_its_parent(
     assert [line.checkpoint_id for line in lines] == [f"main.{n}" for n in range(1, 7)]
     parents = [line.parent_checkpoint_id for line in lines]
     assert parents == [None, *(f"main.{n}" for n in range(1, 6))]
-    assert lines[1].size == len(ProbeSection(content={"round": 1}).model_dump_json())
+    sealed = len(ProbeSection(content={"round": 1}).model_dump_json()) + SEAL_BYTES
+    assert lines[1].size == sealed
 
 
 async def test_a_page_of_the_history_is_its_newest_part_oldest_first(
@@ -156,9 +158,12 @@ async def test_a_value_comes_back_byte_for_byte(stores: Stores, case_id: str, na
     section = ProbeSection(content=HARD_VALUES[name])
     await commit(stores.cases, state, step("probe:1", section))
 
-    stored = await stores.pool.fetchval(
-        "SELECT body FROM sections WHERE case_id = $1 AND name = 'probe'", case_id
+    [row] = await stores.keys.opened(
+        await stores.pool.fetch(
+            "SELECT body FROM sections WHERE case_id = $1 AND name = 'probe'", case_id
+        )
     )
+    stored = row["body"]
     assert stored == section.model_dump_json().encode()
     loaded = await stores.cases.load(case_id, MAIN)
     assert loaded.sections["probe"].model_dump_json() == section.model_dump_json()

@@ -90,16 +90,16 @@ async def test_as_of_a_moment_it_says_what_it_said_then(session: Session, doors:
     play, stores = Play(session, doors), session.stores
     await waiting(play)
     live = await told(stores, play.case_id)
-    facts = await PostgresExplanation(stores.pool).facts(play.case_id, MAIN)
+    facts = await PostgresExplanation(stores.pool, stores.keys).facts(play.case_id, MAIN)
     await decided(play.world, Verdict.APPROVED)
     await finish(play.handle)
     [refund] = [e for e in await stores.ledger.of_case(play.case_id, MAIN) if e.amount]
     paid = await told(stores, play.case_id)
-    newest = (await PostgresExplanation(stores.pool).facts(play.case_id, MAIN)).newest
+    newest = (await PostgresExplanation(stores.pool, stores.keys).facts(play.case_id, MAIN)).newest
     failed = Outcome(state=EffectState.FAILED, receipt=refund.receipt, code="card closed")
     assert await stores.ledger.resolve(refund.key, failed, "reconciler")
 
-    later = await PostgresExplanation(stores.pool).facts(play.case_id, MAIN)
+    later = await PostgresExplanation(stores.pool, stores.keys).facts(play.case_id, MAIN)
     for before, moment in ((live, facts.newest), (paid, newest)):
         again = explain(later, shipped_policy(), moment)
         assert again.model_copy(update={"as_of": None}) == before
@@ -112,7 +112,7 @@ async def test_as_of_a_checkpoint_it_holds_the_decisions_up_to_it(
 ) -> None:
     play, stores = Play(session, doors), session.stores
     await cancelled(play)
-    facts = await PostgresExplanation(stores.pool).facts(play.case_id, MAIN)
+    facts = await PostgresExplanation(stores.pool, stores.keys).facts(play.case_id, MAIN)
     whole = explain(facts, shipped_policy())
     last = await stores.cases.load(play.case_id, MAIN)
     for version in range(1, last.version + 1):

@@ -81,7 +81,11 @@ async def test_eight_processes_lose_no_update(
     stores: Stores, hot: RedisHotStore, servers: Servers, case_id: str
 ) -> None:
     await opened(stores, case_id)
-    addresses = {"database_url": servers.database_url, "redis_url": servers.redis_url}
+    addresses = {
+        "database_url": servers.database_url,
+        "redis_url": servers.redis_url,
+        "customer_keys": str(servers.customer_keys),
+    }
     command = [sys.executable, "-m", "tests.stores.writer_process", case_id]
     processes = [
         await asyncio.create_subprocess_exec(

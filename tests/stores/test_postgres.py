@@ -71,7 +71,9 @@ class Counter:
 async def test_each_operation_is_one_statement_and_one_transaction(
     stores: Stores, single: Pool, case_id: str, number: str
 ) -> None:
-    cases, ledger, audit = PostgresCases(single), PostgresLedger(single), PostgresAudit(single)
+    keys = stores.keys  # they are known by then
+    cases, ledger = PostgresCases(single, keys), PostgresLedger(single, keys)
+    audit = PostgresAudit(single, keys)
     state = await opened(stores, case_id)
     refund, paid = intent(state, order(number)), refund_step(order(number), SUCCEEDED)
     calls: dict[str, Callable[[], Awaitable[object]]] = {
@@ -82,7 +84,7 @@ async def test_each_operation_is_one_statement_and_one_transaction(
         "claim": lambda: ledger.claim(refund),
         "settle": lambda: ledger.settle(refund, SUCCEEDED, paid, {}),
         "verify": lambda: audit.verify(case_id, MAIN),
-        "inbox": lambda: PostgresApprovals(single).open_requests(),
+        "inbox": lambda: PostgresApprovals(single, keys).open_requests(),
     }
     counter = Counter(single)
     for call in calls.values():  # asyncpg prepares each statement once per connection
@@ -130,7 +132,7 @@ async def test_a_frozen_backend_is_given_up_after_the_deadline(
     """The server's own time-outs do not fire here, and neither does its cancel request."""
     await opened(stores, case_id)
     pool = await open_pool(servers.database_url, size=1, deadline_s=0.3)
-    cases = PostgresCases(pool)
+    cases = PostgresCases(pool, stores.keys)
     backend: int = await pool.fetchval("SELECT pg_backend_pid()")
     os.kill(backend, signal.SIGSTOP)
     try:

@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 def entries(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> PostgresEntries:
     """Pages of three, so that several are needed."""
     monkeypatch.setattr(reconciliation, "_AT_ONCE", 3)
-    return PostgresEntries(stores.pool)
+    return PostgresEntries(stores.pool, stores.keys)
 
 
 async def _claimed(stores: Stores, number: str, count: int = 1) -> list[EffectIntent]:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import random
 import sys
+from pathlib import Path
 from typing import Any, ClassVar
 
 from activities.record import CaseRecord
@@ -16,7 +17,9 @@ from cases.errors import ConcurrentModification
 from cases.records import Record
 from cases.sections import Section
 from cases.state import StepUpdate
+from runtime.keys import KeyFile
 from stores.cases import PostgresCases
+from stores.customer_keys import CustomerKeys
 from stores.hot import RedisHotStore
 from stores.postgres import open_pool
 from stores.redis import connect_redis
@@ -86,7 +89,8 @@ async def main(case_id: str, writer: str, updates: str) -> None:
     pool = await open_pool(servers["database_url"], size=1)
     redis = connect_redis(servers["redis_url"])
     try:
-        record = CaseRecord(PostgresCases(pool), RedisHotStore(redis))
+        keys = CustomerKeys(pool, KeyFile(Path(servers["customer_keys"])))
+        record = CaseRecord(PostgresCases(pool, keys), RedisHotStore(redis, keys))
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()

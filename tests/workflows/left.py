@@ -91,6 +91,7 @@ async def left_of(play: Play) -> Left:
     state = await world.state(play.case_id)
     refund = state.get(RefundSection)
     [case] = await play.fetch(_CASE)
+    keys = world.session.stores.keys
     return Left(
         closed_by=events[-1].event_type,
         status=case["status"],
@@ -101,8 +102,8 @@ async def left_of(play: Play) -> Left:
         effects=await play.fetch(_EFFECTS),
         approvals=await play.fetch(_APPROVALS),
         compensations=await play.fetch(_COMPENSATIONS),
-        tasks=await play.fetch(_TASKS),
-        audit=await play.fetch(_AUDIT),
+        tasks=await keys.opened(await play.fetch(_TASKS)),
+        audit=await keys.opened(await play.fetch(_AUDIT)),
         damage=await world.session.stores.audit.verify(play.case_id, MAIN),
         refunds=await world.refunds(),
         resets=[row for row in await world.mails("reset") if row["case_id"] == play.case_id],

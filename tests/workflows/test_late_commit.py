@@ -25,7 +25,7 @@ class SlowRecord(CaseRecord):
     """The case's record, where one owner's first step takes until it is let through."""
 
     def __init__(self, stores: Stores, owner: str, gate: Gate) -> None:
-        super().__init__(stores.cases, RedisHotStore(stores.redis))
+        super().__init__(stores.cases, RedisHotStore(stores.redis, stores.keys))
         self._owner = owner
         self._gate = gate
 

@@ -43,12 +43,16 @@ async def rewrite_as_version_1(world: SmallWorld, owner: Pool) -> None:
                 f"UPDATE {table} SET schema_version = 1 WHERE case_id = $1",  # noqa: S608  ours
                 case_id,
             )
-        rows = await connection.fetch("SELECT * FROM sections WHERE case_id = $1", case_id)
+        keys = world.session.stores.keys
+        rows = await keys.opened(
+            await connection.fetch("SELECT * FROM sections WHERE case_id = $1", case_id)
+        )
         for row in rows:
             await connection.execute(
                 "UPDATE sections SET body = $4, bytes = NULL "
                 "WHERE case_id = $1 AND name = $2 AND version = $3",
-                *(case_id, row["name"], row["version"], _body_of_version_1(row["body"])),
+                *(case_id, row["name"], row["version"]),
+                _body_of_version_1(row["body"]),  # which sealed nothing
             )
         for table in tables:
             await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
@@ -79,8 +83,10 @@ async def test_a_case_that_version_1_parked_is_approved_and_paid_once_by_version
         request = await parked(handle)
     waits_at = (await world.state()).version
     await rewrite_as_version_1(world, owner)
-    bodies = await owner.fetch(
-        "SELECT body FROM sections WHERE case_id = $1 AND name = 'approval'", handle.id
+    bodies = await world.session.stores.keys.opened(
+        await owner.fetch(
+            "SELECT body FROM sections WHERE case_id = $1 AND name = 'approval'", handle.id
+        )
     )
     assert [json.loads(row["body"])["decided_by"] for row in bodies] == [None]
 
