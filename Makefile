@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 EXPORT := uv export --frozen --quiet --no-emit-project --no-header --no-annotate
 
-.PHONY: help setup run up demo test test-all lint fix types rooms check bench lock upgrade secrets
+.PHONY: help setup run up demo test test-all lint fix types rooms check bench vulnerabilities lock upgrade sbom licences audit secrets
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,11 @@ types: ## Checks the types, with two checkers
 rooms: ## Checks that imports point down only
 	uv run lint-imports
 
-check: lint types rooms test-all ## Everything that CI checks
+check: lint types rooms vulnerabilities test-all ## Everything that CI checks
+
+# Exit code 2: the service could not be asked.
+vulnerabilities:
+	uv run deploy/audit.py || [ $$? -eq 2 ]
 
 bench: ## Measures the state layer beside the bare servers
 	uv run python -m benchmarks.state
@@ -52,6 +56,16 @@ lock: ## Writes the pins and the lock files again, after a change of dependencie
 	$(EXPORT) --only-group build --output-file deploy/build.lock
 	deploy/pins.py
 	uv sync
+	$(MAKE) sbom
+
+sbom: ## Writes deploy/sbom.cdx.json, which the wheel carries, from requirements.lock
+	uv run deploy/sbom.py
+
+licences: ## Lists the licence of every locked package; fails for one that is not allowed
+	uv run deploy/sbom.py --licences
+
+audit: ## Asks the public index which locked packages have known vulnerabilities
+	uv run deploy/audit.py
 
 upgrade: ## Like lock, but takes the newest of what we do not pin ourselves
 	$(MAKE) lock LOCK_FLAGS=--upgrade

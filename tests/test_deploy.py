@@ -1,10 +1,14 @@
 """The files that deploy Casekeeper are valid, pinned, locked down and name commands that exist."""
 
+import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from asyncio.subprocess import DEVNULL
+from http import HTTPStatus
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import typer.main
 import yaml
 from jsonschema import Draft202012Validator
 
+from runtime.small_http import Request, Response, serve
 from tests.test_packaging import ROOMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +27,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 LONG_RUNNING = {name for name, s in SERVICES.items() if s.get("restart") == "unless-stopped"}
 OURS = {name for name, service in SERVICES.items() if "build" in service}
+KEYS = "casekeeper-keys:/etc/casekeeper/keys"
 REQUIRED = re.compile(r"\$\{(\w+):\?[^}]+\.\}")
 
 
@@ -61,6 +67,19 @@ def test_the_tools_of_temporal_have_the_version_of_the_server() -> None:
     assert len(versions) == 1
 
 
+def test_the_build_of_our_services_is_the_tag_of_their_image() -> None:
+    for name in OURS:
+        tag = SERVICES[name]["image"].rpartition(":")[2]
+        assert SERVICES[name]["environment"]["CASEKEEPER_BUILD_ID"] == tag
+
+
+def test_what_is_started_makes_its_build_the_current_one_once_a_worker_runs() -> None:
+    service = SERVICES["deployment"]
+
+    assert service["command"] == ["deployment", "current"]
+    assert service["depends_on"] == {"worker": {"condition": "service_healthy"}}
+
+
 def test_every_service_that_stays_up_has_a_health_check() -> None:
     assert "worker" in LONG_RUNNING
     for name in LONG_RUNNING:
@@ -95,7 +114,72 @@ def test_our_own_services_cannot_write_to_their_image(name: str) -> None:
 
 
 def test_a_worker_never_holds_the_token_of_an_approver() -> None:
-    assert SERVICES["worker"]["volumes"] == ["casekeeper-audit:/var/lib/casekeeper/audit"]
+    assert SERVICES["worker"]["volumes"] == [
+        "casekeeper-audit:/var/lib/casekeeper/audit",
+        f"{KEYS}:ro",
+    ]
+
+
+def test_only_who_makes_and_rotates_keys_can_write_them() -> None:
+    assert {name for name in OURS if KEYS in SERVICES[name]["volumes"]} == {"keys", "cli"}
+    assert {name for name in OURS if f"{KEYS}:ro" in SERVICES[name]["volumes"]} == OURS - {
+        "keys",
+        "cli",
+    }
+    for name in OURS:
+        for setting in ("CASEKEEPER_PAYLOAD_KEYS", "CASEKEEPER_CUSTOMER_KEYS"):
+            assert SERVICES[name]["environment"][setting].startswith("/etc/casekeeper/keys/")
+    # A new volume takes its owner from the image.
+    assert "/etc/casekeeper/keys" in last_stage()["RUN"]
+
+
+def test_keys_are_made_once(tmp_path: Path) -> None:
+    script = SERVICES["keys"]["command"][0].replace("$$", "$")
+    files = {"CASEKEEPER_PAYLOAD_KEYS": "payload.json", "CASEKEEPER_CUSTOMER_KEYS": "customer.json"}
+    paths = {setting: tmp_path / name for setting, name in files.items()}
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        **{setting: str(path) for setting, path in paths.items()},
+    }
+    kept: set[bytes] = set()
+    for _ in range(2):
+        subprocess.run(["sh", "-euc", script], env=environment, cwd=tmp_path, check=True)
+        kept.add(b"".join(path.read_bytes() for path in paths.values()))
+
+    assert len(kept) == 1
+
+
+def test_the_workers_health_is_what_it_says_itself_and_its_metrics_are_for_its_network() -> None:
+    environment = SERVICES["worker"]["environment"]
+    *_, asks = SERVICES["worker"]["healthcheck"]["test"]
+
+    assert f"http://{environment['CASEKEEPER_HEALTH_ADDRESS']}/readyz" in asks
+    assert environment["CASEKEEPER_HEALTH_ADDRESS"].startswith("127.0.0.1:")
+    assert environment["CASEKEEPER_METRICS_ADDRESS"].startswith("0.0.0.0:")
+    assert environment["CASEKEEPER_LISTENING"] == "acknowledged"
+    assert "ports" not in SERVICES["worker"]
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_the_workers_health_check_fails_where_it_is_not_ready(status: int) -> None:
+    async def answer(_: Request) -> Response:
+        return Response(HTTPStatus(status))
+
+    async with await serve(answer, "127.0.0.1", 0, body_limit=0) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        _, _, *rest = SERVICES["worker"]["healthcheck"]["test"]
+        script = rest[-1].replace(
+            SERVICES["worker"]["environment"]["CASEKEEPER_HEALTH_ADDRESS"], address
+        )
+        asked = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stderr=DEVNULL)
+        assert (await asked.wait() == 0) is (status == 200)
+
+
+def test_a_worker_is_given_longer_to_stop_than_it_takes() -> None:
+    worker = SERVICES["worker"]
+
+    grace = int(worker["environment"]["CASEKEEPER_GRACE_S"])
+    assert int(worker["stop_grace_period"].removesuffix("s")) >= grace + 10
 
 
 def test_only_migrations_run_as_the_owner_of_the_tables() -> None:
@@ -134,8 +218,9 @@ def test_every_command_that_a_container_runs_is_one_of_ours() -> None:
     health = re.search(r"CMD (\[.+\])$", stage["HEALTHCHECK"])
     assert health is not None
     run = [[*json.loads(stage["ENTRYPOINT"]), *json.loads(stage["CMD"])], json.loads(health[1])]
-    run += [["casekeeper", *SERVICES[name]["command"]] for name in OURS]
-    run.append(SERVICES["worker"]["healthcheck"]["test"][1:])
+    run += [["casekeeper", *SERVICES[name]["command"]] for name in OURS - {"keys"}]
+    script = SERVICES["keys"]["command"][0]
+    run += [line.partition("|| ")[2].split() for line in script.splitlines()]
 
     group: Any = typer.main.get_command(import_module("starters.cli").app)
     assert {program for program, *_ in run} == {"casekeeper"}
@@ -173,7 +258,8 @@ def test_the_image_gets_what_the_wheel_is_made_of_and_nothing_else() -> None:
 
     assert rules[0] == "*"
     let_in = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
-    assert let_in == {*ROOMS, *papers, "requirements.lock", "deploy/build.lock"}
+    locks = {"requirements.lock", "deploy/build.lock", "deploy/sbom.cdx.json"}
+    assert let_in == {*ROOMS, *papers, *locks}
 
 
 def test_the_linter_of_dockerfiles_finds_nothing() -> None:
