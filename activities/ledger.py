@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.measures import count_refund, is_counted
 from activities.record import CaseRecord
 from activities.steps import CaseRef, StepReport
 from cases.effects import EffectIntent, EffectState, Outcome
@@ -78,13 +79,23 @@ class LedgeredEffects:
     ) -> EffectReport:
         """Commit the outcome with the case's step, and report it."""
         committed = await self._ledger.settle(intent, outcome, update, expected)
+        if not committed.repeated:
+            count_refund(intent, outcome)
         report = await self._record.project(ref.case_id, ref.branch, [update], committed)
         return EffectReport(outcome=outcome, report=report)
 
     async def settle_alone(self, intent: EffectIntent, outcome: Outcome) -> EffectReport:
         """Commit the outcome of an effect that is no step of its case."""
+        open_before = await self._is_open(intent)
         await self._ledger.settle_alone(intent, outcome)
+        if open_before:
+            count_refund(intent, outcome)
         return EffectReport(outcome=outcome)
+
+    async def _is_open(self, intent: EffectIntent) -> bool:
+        """Whether what is committed next is its first outcome; asked of refunds, for the count."""
+        effect = await self._ledger.find(intent.key) if is_counted(intent) else None
+        return effect is not None and effect.state is EffectState.SENDING
 
 
 def _unknown(

@@ -7,6 +7,7 @@ from temporalio import activity
 
 from activities.errors import heartbeating, temporal_failures
 from activities.ledger import LedgeredEffects, LookUp, Perform
+from activities.measures import count_closed
 from activities.record import CaseRecord
 from activities.steps import CaseRef
 from cases.approvals import Approval, ApprovalState
@@ -225,8 +226,10 @@ class PromotionActivities:
                 branch = await self._load(task, task.branch)
                 ending = ending_of(facts, branch, main, await self._approval(task))
                 await self._hand_over(task, ending)
-                await self._promotions.complete(facts, ending, task.by)
+                committed = await self._promotions.complete(facts, ending, task.by)
                 main = await self._load(task, MAIN)
+                if main.status.closed and not committed.repeated:
+                    count_closed(main.status)
             await self._record.renew(main)
             return Promoted(status=main.status, version=main.version)
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -80,6 +82,34 @@ class TemporalRuns:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise _unavailable(error) from error
+
+    async def delete(self, case_id: str, branch: str) -> int:
+        """Have Temporal delete every run of the case and its promotion; how many there are.
+
+        It deletes a little later, and its list of runs may be a little behind: what is not in it
+        yet is in the next one. Raises GatewayUnavailable.
+        """
+        names = [workflow_id(case_id, branch), workflow_id(promotion_of(case_id), branch)]
+        query = " OR ".join(f"WorkflowId = '{name}'" for name in names)
+        deleted = 0
+        try:
+            async for run in self._client.list_workflows(query):
+                await self._delete(run.id, run.run_id)
+                deleted += 1
+        except RPCError as error:
+            raise _unavailable(error) from error
+        return deleted
+
+    async def _delete(self, name: str, run_id: str) -> None:
+        execution = WorkflowExecution(workflow_id=name, run_id=run_id)
+        request = DeleteWorkflowExecutionRequest(
+            namespace=self._client.namespace, workflow_execution=execution
+        )
+        try:
+            await self._client.workflow_service.delete_workflow_execution(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:  # it was deleted before
+                raise
 
     async def _status(self, name: str) -> WorkflowExecutionStatus | None:
         """Of the newest run; None where Temporal has none (any more)."""

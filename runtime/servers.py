@@ -6,7 +6,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from temporalio.envconfig import ClientConfig
 
+from runtime.connection import read_api_key
 from runtime.embedded.stack import Addresses, find_running
+from runtime.keys import CUSTOMER_KEY_FILE, KEY_FILE
 from runtime.settings import Settings
 
 
@@ -31,6 +33,10 @@ class Servers(BaseModel):
     sandbox_database_url: str
     redis_url: str
     web_url: str | None
+    #: What payloads are encrypted with; None where they are not.
+    payload_keys: Path | None = None
+    #: What wraps the customers' keys; None where what is stored of them is in clear.
+    customer_keys: Path | None = None
 
     @property
     def temporal_address(self) -> str:
@@ -81,7 +87,12 @@ def demo_home(settings: Settings) -> Path:
     return settings.home / "demo"
 
 
-def of_stack(settings: Settings, addresses: Addresses) -> Servers:
+def of_stack(
+    settings: Settings,
+    addresses: Addresses,
+    payload_keys: Path | None = None,
+    customer_keys: Path | None = None,
+) -> Servers:
     """The embedded servers, whatever the environment names."""
     only_stack = settings.model_copy(
         update={
@@ -93,8 +104,39 @@ def of_stack(settings: Settings, addresses: Addresses) -> Servers:
     )
     servers = _combine(only_stack, addresses)
     return servers.model_copy(
-        update={"temporal": {"target_host": addresses.temporal_address, "namespace": "default"}}
+        update={
+            "temporal": {"target_host": addresses.temporal_address, "namespace": "default"},
+            "payload_keys": payload_keys,
+            "customer_keys": customer_keys,
+        }
     )
+
+
+def find_payload_keys(settings: Settings) -> Path | None:
+    """The file of keys: the one that is named, else that of the embedded stack that runs here."""
+    if settings.payload_keys:
+        return settings.payload_keys
+    target = _temporal().get("target_host")
+    for home in (settings.home, demo_home(settings)):
+        running = find_running(home)
+        if running and target in (None, running.temporal_address):
+            file = home / KEY_FILE
+            return file if file.exists() else None
+    return None
+
+
+def find_customer_keys(settings: Settings) -> Path | None:
+    """The file of keys: the one that is named, else that of the embedded database that is used."""
+    if settings.customer_keys:
+        return settings.customer_keys
+    for home in (settings.home, demo_home(settings)):
+        running = find_running(home)
+        if running and settings.database_url in (
+            *(None, running.database_url, running.owner_database_url),
+        ):
+            file = home / CUSTOMER_KEY_FILE
+            return file if file.exists() else None
+    return None
 
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -103,6 +145,8 @@ _SERVER_OF = {"TEMPORAL_ADDRESS": "Temporal", "DATABASE_URL": "Postgres", "REDIS
 
 def _combine(settings: Settings, embedded: Addresses | None) -> Servers:
     temporal = _temporal()
+    if temporal.get("target_host") and settings.temporal_api_key_file:
+        temporal = {**temporal, "api_key": read_api_key(settings.temporal_api_key_file)}
     if embedded and not temporal.get("target_host"):
         temporal = {**temporal, "target_host": embedded.temporal_address}
     database = settings.database_url or (embedded.database_url if embedded else "")
@@ -118,6 +162,8 @@ def _combine(settings: Settings, embedded: Addresses | None) -> Servers:
         sandbox_database_url=settings.sandbox_database_url or database,
         redis_url=settings.redis_url or (embedded.redis_url if embedded else ""),
         web_url=settings.web_url or (embedded.web_url if embedded else None),
+        payload_keys=find_payload_keys(settings),
+        customer_keys=find_customer_keys(settings),
     )
 
 

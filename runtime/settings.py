@@ -20,6 +20,8 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", env_prefix="CASEKEEPER_", validate_by_name=True
     )
 
+    #: "production" refuses to start with what is not safe there.
+    profile: Literal["development", "production"] = "development"
     #: Where the embedded servers keep their data, and approvers' tokens lie.
     home: Path = Path(".casekeeper")
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
@@ -28,6 +30,17 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
     #: The sandbox's own database; the same as Casekeeper's where it is not set.
     sandbox_database_url: str | None = Field(default=None, validation_alias="SANDBOX_DATABASE_URL")
+    #: The key for Temporal; a worker takes over a new one without a restart.
+    temporal_api_key_file: Path | None = None
+    #: "acknowledged": production may use a Temporal that knows its clients by other means.
+    temporal_auth: Literal["", "acknowledged"] = ""
+    #: "acknowledged": in production, health and metrics may listen beyond this machine.
+    listening: Literal["", "acknowledged"] = ""
+    #: The keys that all Temporal stores is encrypted with. Under `home` for the embedded one.
+    payload_keys: Path | None = None
+    #: The keys that wrap each customer's own, with which all that Postgres and Redis hold of them
+    #: is encrypted. Under `home` for the embedded stack.
+    customer_keys: Path | None = None
     #: Where people find the Temporal Web UI, for links.
     web_url: str | None = None
     #: Which language model understands and writes: "offline", or such as "openai:gpt-5".
@@ -62,14 +75,23 @@ class Settings(BaseSettings):
     #: Another address than Stripe's own, for tests.
     stripe_url: str = ""
     log_level: LogLevel = "INFO"
+    #: "otlp" sends spans to an OpenTelemetry collector; OTEL_* variables say where.
+    traces: Literal["", "otlp"] = ""
+    #: Where Prometheus scrapes a worker, and where probes ask it: "127.0.0.1:9464"; off if empty.
+    metrics_address: str = ""
+    health_address: str = ""
     #: Whoever holds it approves in its owner's name.
     approver_token: str | None = Field(default=None, repr=False)
+    #: Which build a worker is; cases stay with the one that began them. Empty: not versioned.
+    build_id: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$")
     #: How long a stopping worker lets its activities finish, in seconds.
     grace_s: int = Field(default=30, ge=0, le=3600)
     #: How many cases a worker keeps in memory; others are replayed when they go on.
     cached_cases: int = Field(default=1000, ge=0)
     #: How many activities a worker runs at a time; the Postgres pool is as large.
     activity_slots: int = Field(default=20, ge=1)
+    #: How many polls of each kind a worker has open at most; how many it takes is found by itself.
+    pollers_max: int = Field(default=20, ge=2)
     #: Signs the heads of the audit trail; its public half lies beside it. Under `home` if not set.
     audit_key: Path | None = None
     #: The file of the signed heads. Under `home` if not set.

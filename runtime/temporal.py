@@ -1,5 +1,6 @@
 """The one place that connects to Temporal."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -7,17 +8,33 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.client import Client, Interceptor
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from runtime.codec import data_converter
+from runtime.keys import KeyFile
 from runtime.servers import Servers, ServerUnreachable
 
 
-async def connect(servers: Servers) -> Client:
-    """A client that speaks our typed messages; raises ServerUnreachable."""
+async def connect(
+    servers: Servers,
+    *,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> Client:
+    """A client that speaks our typed messages, encrypted where there are keys.
+
+    Raises ServerUnreachable; NoKeyFile or InvalidInput for a file of keys that cannot be used.
+    """
+    keys = KeyFile(servers.payload_keys) if servers.payload_keys else None
     try:
-        return await Client.connect(**servers.temporal, data_converter=pydantic_data_converter)
+        return await Client.connect(
+            **servers.temporal,
+            data_converter=data_converter(keys),
+            runtime=runtime,
+            interceptors=interceptors,
+        )
     except (RuntimeError, OSError, RPCError) as error:
         problem = f"nothing answers at {servers.temporal_address}"
         raise ServerUnreachable("Temporal", problem) from error

@@ -19,9 +19,12 @@ from starters.approvers import approvers
 from starters.audit import audit
 from starters.backtest import backtest
 from starters.cancel import cancel
+from starters.codec import codec, keys
 from starters.demo import demo
+from starters.deployment import deployment
 from starters.diff import diff
 from starters.doctor import doctor
+from starters.erase import erase
 from starters.explain import explain
 from starters.fork import fork
 from starters.history import history
@@ -30,6 +33,7 @@ from starters.policy import policy
 from starters.promote import promote
 from starters.reconcile import reconcile
 from starters.reopen import reopen
+from starters.replay import replay
 from starters.resolve import resolve
 from starters.sandbox import sandbox
 from starters.say import say
@@ -56,7 +60,7 @@ _GROUPS = {
     "Decide": (approvals, approve, deny, resolve, unlock),
     "Look": (show, history, diff, explain, audit),
     "Time travel": (fork, promote, backtest),
-    "Run it": (worker, reconcile, migrate, doctor),
+    "Run it": (worker, replay, reconcile, erase, migrate, doctor),
 }
 
 for group, commands in _GROUPS.items():
@@ -64,7 +68,10 @@ for group, commands in _GROUPS.items():
         app.command(rich_help_panel=group)(command)
 app.add_typer(approvers, name="approvers", rich_help_panel="Decide")
 app.add_typer(policy, name="policy", rich_help_panel="Decide")
+app.add_typer(deployment, name="deployment", rich_help_panel="Run it")
 app.add_typer(sandbox, name="sandbox", rich_help_panel="Try it")
+app.add_typer(codec, name="codec", rich_help_panel="Run it")
+app.add_typer(keys, name="keys", rich_help_panel="Run it")
 
 
 def run(arguments: Sequence[str]) -> int:

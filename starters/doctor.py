@@ -1,7 +1,8 @@
-"""`casekeeper doctor`: do all three servers answer?"""
+"""`casekeeper doctor`: do all three servers answer, and could this be production?"""
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,19 +17,21 @@ from starters.terminal import JsonFlag, err, execute, out, plain_table
 from stores.migrations import SchemaMismatch, check_schema
 from stores.redis import connect_redis
 from workers.composition import open_postgres
+from workers.profile import unsafe
 
 
 def doctor(as_json: JsonFlag = False) -> None:
-    """Check that Temporal, Postgres and Redis answer, and say where they are."""
+    """Check that Temporal, Postgres and Redis answer, and what is not safe in production."""
     result = execute(_doctor(), as_json, _print)
     for problem in result["problems"].values():
         err.print(Text(f"casekeeper: {problem}", style="red"), soft_wrap=True)
     if not result["ok"]:
-        raise typer.Exit(5)
+        raise typer.Exit(result["exit_code"])
 
 
 async def _doctor() -> dict[str, Any]:
-    servers = find_servers(read_settings())
+    settings = read_settings()
+    servers = find_servers(settings)
     checks: dict[str, Callable[[Servers], Awaitable[None]]] = {
         "temporal": _temporal,
         "postgres": _postgres,
@@ -40,15 +43,25 @@ async def _doctor() -> dict[str, Any]:
             await check(servers)
         except (ServerUnreachable, SchemaMismatch) as error:
             problems[name] = str(error)
+    reasons: list[str] = []
+    with suppress(ServerUnreachable):  # which is said already
+        reasons = await unsafe(settings, servers)
+    refused = reasons if settings.profile == "production" else []
     return {
         "temporal_address": servers.temporal_address,
         "database_url": servers.database_url,
         "redis_url": servers.redis_url,
         "web_url": servers.web_url,
-        "ok": not problems,
+        "profile": settings.profile,
+        "unsafe_in_production": reasons,
+        "ok": not (problems or refused),
         "problems": problems,
-        **({"error": " ".join(problems.values()), "exit_code": 5} if problems else {}),
+        **_failure([*problems.values(), *refused], 5 if problems else 2),
     }
+
+
+def _failure(problems: list[str], code: int) -> dict[str, Any]:
+    return {"error": " ".join(problems), "exit_code": code} if problems else {}
 
 
 async def _temporal(servers: Servers) -> None:
@@ -80,6 +93,11 @@ def _print(result: dict[str, Any]) -> None:
         table.add_row(name, state, Text(without_password(result[key])))
     table.add_row("Web UI", "", Text(result["web_url"] or "set CASEKEEPER_WEB_URL for links"))
     out.print(table)
+    if reasons := result["unsafe_in_production"]:
+        refused = result["profile"] == "production"
+        out.print(f"\nProduction {'does' if refused else 'would'} not start like this:")
+        for reason in reasons:
+            out.print(Text(f"- {reason}", style="red" if refused else "yellow"))
 
 
 def without_password(url: str) -> str:

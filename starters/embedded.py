@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cases.records import Record
 from runtime.embedded.stack import EmbeddedStack, StackDied
+from runtime.keys import CUSTOMER_KEY_FILE, KEY_FILE, ensure_keys
 from runtime.servers import Servers, of_stack
 from runtime.settings import Settings
 from runtime.temporal import connect, keep_closed_runs
@@ -37,12 +38,16 @@ async def embedded_stack(
         EmbeddedStack.start, home, search_attributes=SEARCH_ATTRIBUTES, report=report
     )
     try:
-        servers = of_stack(settings, stack.addresses)
+        keys = ensure_keys(settings.payload_keys or home / KEY_FILE)
+        customers = ensure_keys(settings.customer_keys or home / CUSTOMER_KEY_FILE)
+        servers = of_stack(settings, stack.addresses, keys, customers)
         ready = await make_ready(servers, home)
         await keep_closed_runs(await connect(servers), _RETENTION_DAYS)
         async with _watched(stack), AsyncExitStack() as beside:
             if worker:
-                await beside.enter_async_context(worker_beside(servers, settings))
+                # Without a build: nobody would make it the current one, and no case would begin.
+                unversioned = settings.model_copy(update={"build_id": ""})
+                await beside.enter_async_context(worker_beside(servers, unversioned))
                 report("The worker is ready")
             yield Running(servers=servers, token_file=ready["token_file"])
     finally:

@@ -8,6 +8,7 @@ from runtime.settings import read_settings
 from starters.terminal import JsonFlag, execute, out
 from starters.tokens import save_token
 from workers.preparation import prepare
+from workers.profile import refuse_unsafe
 
 
 def migrate(as_json: JsonFlag = False) -> None:
@@ -17,7 +18,9 @@ def migrate(as_json: JsonFlag = False) -> None:
 
 async def _migrate() -> dict[str, Any]:
     settings = read_settings()
-    return await make_ready(find_servers(settings), settings.home)
+    servers = find_servers(settings)
+    await refuse_unsafe(settings, servers)
+    return await make_ready(servers, settings.home)
 
 
 async def make_ready(servers: Servers, home: Path) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from cases.effects import EffectState
 from cases.errors import InvalidInput
 from cases.ids import check_identifier
 from cases.text import clean_text
+from runtime.servers import find_servers
 from runtime.settings import read_settings
 from starters.approve import ByOption
 from starters.session import open_records
 from starters.terminal import JsonFlag, attempt, execute, out
 from starters.tokens import find_token
+from workers.profile import refuse_unsafe
 
 
 class Found(StrEnum):
@@ -62,6 +64,7 @@ async def _resolve(
     task: str, note: str, outcome: Found | None, receipt: str | None, by: str | None
 ) -> dict[str, Any]:
     settings = read_settings()
+    await refuse_unsafe(settings, find_servers(settings))
     async with open_records() as stores:
         token = await find_token(settings, stores.approvers, by)
         state = _STATES[outcome] if outcome else None

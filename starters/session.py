@@ -15,7 +15,9 @@ from cases.state import CaseState
 from runtime.servers import Servers, find_servers
 from runtime.settings import Settings, read_settings
 from runtime.temporal import connect
+from runtime.tracing import tracing_interceptors
 from workers.composition import Stores, open_stores
+from workers.profile import refuse_unsafe
 from workflows.support_case import SupportCaseWorkflow
 
 #: How often a waiting command looks whether a person must decide, in seconds.
@@ -98,10 +100,11 @@ class RunFailed(CaseError):
 
 @asynccontextmanager
 async def open_session(servers: Servers | None = None) -> AsyncGenerator[Session]:
-    """Connect to all servers; raises ServerUnreachable, SchemaMismatch."""
+    """Connect to all servers; raises ServerUnreachable, SchemaMismatch, UnsafeInProduction."""
     settings = read_settings()
     servers = servers or find_servers(settings)
-    temporal = await connect(servers)
+    await refuse_unsafe(settings, servers)
+    temporal = await connect(servers, interceptors=tracing_interceptors(settings.traces))
     async with open_stores(servers) as stores:
         yield Session(settings, servers, stores, temporal)
 

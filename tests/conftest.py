@@ -17,6 +17,7 @@ from temporalio.worker import Worker
 from cases.state import CaseState
 from gateways.sandbox.world import World, load
 from runtime.embedded.stack import EmbeddedStack
+from runtime.keys import CUSTOMER_KEY_FILE, ensure_keys
 from runtime.servers import Servers, of_stack
 from runtime.settings import Settings
 from runtime.temporal import connect
@@ -117,7 +118,8 @@ def run_worker(
 
 async def prepared_servers(stack: EmbeddedStack, settings: Settings) -> Servers:
     """A stack's servers with their schema; the first approver's token lies in the home."""
-    found = of_stack(settings, stack.addresses)
+    keys = ensure_keys(settings.home / CUSTOMER_KEY_FILE)
+    found = of_stack(settings, stack.addresses, customer_keys=keys)
     prepared = await prepare(found, schedules=False)
     if prepared.approver and prepared.token:
         save_token(settings.home, prepared.approver, prepared.token)

@@ -37,6 +37,7 @@ from gateways.offline.model import OfflineModel
 from gateways.sandbox.accounts import SandboxAccounts
 from gateways.sandbox.mail import SandboxMail
 from gateways.sandbox.payments import SandboxPayments
+from runtime.keys import CUSTOMER_KEYS, KeyFile
 from runtime.runs import TemporalRuns
 from runtime.servers import Servers, ServerUnreachable
 from runtime.settings import Settings
@@ -45,6 +46,7 @@ from stores.approvers import PostgresApprovers
 from stores.audit import PostgresAudit
 from stores.branches import PostgresBranches
 from stores.cases import PostgresCases
+from stores.customer_keys import CustomerKeys
 from stores.effects import PostgresLedger
 from stores.hot import CASE_TTL_S, RedisHotStore
 from stores.limits import RedisRateLimits
@@ -104,6 +106,8 @@ class Stores:
     branches: PostgresBranches
     promotions: PostgresPromotions
     outbox: PostgresOutbox
+    #: What the customers' data is sealed with.
+    keys: CustomerKeys
 
 
 @asynccontextmanager
@@ -119,7 +123,7 @@ async def open_stores(servers: Servers, *, connections: int = 5) -> AsyncGenerat
         async with open_postgres(sandbox_dsn, size=connections, name="sandbox") as sandbox:
             redis = connect_redis(servers.redis_url)
             try:
-                yield _stores(pool, sandbox, redis)
+                yield _stores(pool, sandbox, redis, customer_keys(pool, servers))
             finally:
                 await redis.aclose()
 
@@ -152,22 +156,29 @@ async def reach(server: str, call: Callable[[], Awaitable[T]]) -> T:
         raise ServerUnreachable(server, problem) from error
 
 
-def _stores(pool: Pool, sandbox: Pool, redis: Redis) -> Stores:
-    cases = PostgresCases(pool)
+def customer_keys(pool: Pool, servers: Servers) -> CustomerKeys:
+    """What the customers' data is sealed with; raises NoKeyFile, InvalidInput."""
+    path = servers.customer_keys
+    return CustomerKeys(pool, KeyFile(path, CUSTOMER_KEYS) if path else None)
+
+
+def _stores(pool: Pool, sandbox: Pool, redis: Redis, keys: CustomerKeys) -> Stores:
+    cases = PostgresCases(pool, keys)
     return Stores(
         pool=pool,
         sandbox=sandbox,
         redis=redis,
         cases=cases,
-        record=CaseRecord(cases, RedisHotStore(redis, ttl_s=CASE_TTL_S)),
-        ledger=PostgresLedger(pool),
-        approvals=PostgresApprovals(pool),
+        record=CaseRecord(cases, RedisHotStore(redis, keys, ttl_s=CASE_TTL_S)),
+        ledger=PostgresLedger(pool, keys),
+        approvals=PostgresApprovals(pool, keys),
         approvers=PostgresApprovers(pool),
-        audit=PostgresAudit(pool),
-        tasks=PostgresTasks(pool),
-        branches=PostgresBranches(pool),
-        promotions=PostgresPromotions(pool),
+        audit=PostgresAudit(pool, keys),
+        tasks=PostgresTasks(pool, keys),
+        branches=PostgresBranches(pool, keys),
+        promotions=PostgresPromotions(pool, keys),
         outbox=PostgresOutbox(pool),
+        keys=keys,
     )
 
 
@@ -247,7 +258,7 @@ def reconciliation(
     stores: Stores, gateways: Gateways, *, in_flight: timedelta = IN_FLIGHT
 ) -> ReconcileActivities:
     """The activities that compare the ledger with the outside."""
-    entries, runs = PostgresEntries(stores.pool), TemporalRuns()
+    entries, runs = PostgresEntries(stores.pool, stores.keys), TemporalRuns()
     outside = Outside(gateways.payments, gateways.accounts, gateways.mail)
     open_effects = OpenEffects(
         entries, stores.ledger, outside, runs, stores.tasks, in_flight=in_flight

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from activities.measures import count_difference
 from activities.reconciling.batches import in_batches
 from activities.reconciling.open_effects import OpenEffects
 from cases.comparison import (
@@ -121,7 +122,8 @@ class Comparing:
         if not entry.takes(found.state):
             await self._hand_over(differs)
             return
-        await self._open_effects.resolve(entry, found)
+        if await self._open_effects.resolve(entry, found):
+            count_difference(kind)
         failed = found.state is EffectState.FAILED
         self._say(differs, Remedy.HANDED_OVER if failed else Remedy.SETTLED)
 
@@ -131,6 +133,8 @@ class Comparing:
         opened = await self._tasks.open(
             TaskKind.DIFFERENCE, differs.task_subject, sentence(differs), case=case
         )
+        if opened:
+            count_difference(differs.kind)
         known = not opened and await self._entries.is_finished(
             TaskKind.DIFFERENCE, differs.task_subject
         )

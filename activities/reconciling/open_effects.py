@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from activities.ledger import LOOKED_TWICE
+from activities.measures import count_refund
 from cases.comparison import IN_FLIGHT, LedgerEntry, Remedy
 from cases.effects import EffectIntent, EffectKind, EffectState, Outcome
 from cases.errors import GatewayUnavailable
@@ -115,7 +116,13 @@ class OpenEffects:
                 "the customer; `casekeeper reopen` asks for an approval to refund it again.",
                 case=entry.case,
             )
-        return await self._ledger.resolve(entry.key, found, RECONCILER)
+        return await self._put_on_record(entry, found)
+
+    async def _put_on_record(self, entry: LedgerEntry, found: Outcome) -> bool:
+        changed = await self._ledger.resolve(entry.key, found, RECONCILER)
+        if changed:
+            count_refund(entry.intent, found)
+        return changed
 
     async def _settle(self, entry: LedgerEntry) -> EffectFinding | None:
         # Asked before the outside is: what an open run sends after our look, it settles itself.
@@ -140,7 +147,7 @@ class OpenEffects:
             return await self._hand_over(entry, now, "is still pending") if long else None
         if found or run_open or not await self._ledger.missed(entry.intent, LOOKED_TWICE):
             return None
-        await self._ledger.resolve(entry.key, _NOT_FOUND, RECONCILER)
+        await self._put_on_record(entry, _NOT_FOUND)
         return await self._hand_over(entry, _NOT_FOUND, "cannot be found where it was sent")
 
     async def _hand_over(

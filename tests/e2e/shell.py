@@ -105,10 +105,10 @@ class Shell:
         """Wait until the case stands there."""
         eventually(lambda: self.look("show", case_id)["status"] == status)
 
-    def temporal(self, *arguments: str) -> Done:
+    def temporal(self, *arguments: str, code: int | None = 0) -> Done:
         """Run the plain `temporal` program on the stack that `up` started."""
         address = self.look("doctor")["temporal_address"]
-        return self.run([PROGRAMS / "temporal", *arguments, "--address", address], 0, {})
+        return self.run([PROGRAMS / "temporal", *arguments, "--address", address], code, {})
 
     def run(
         self, command: Sequence[str | Path], code: int | None, variables: dict[str, str]

@@ -86,8 +86,12 @@ def test_the_plain_temporal_program_starts_signals_and_queries(up: Shell) -> Non
                 "--input", json.dumps({"text": "And I can't log in."}))  # fmt: skip
     eventually(lambda: len(up.answer("show", "plain")["messages"]) == 2)
     up.until("plain", "awaiting_approval")
-    queried = up.temporal("workflow", "query", "--workflow-id", "plain", "--type", "case_state",
-                          "--output", "json")  # fmt: skip
+    with up.running("codec", "serve", "--address", "127.0.0.1:0", "--json") as codec:
+        eventually(lambda: codec.out.endswith("}\n"))
+        token = (up.home / "codec" / "first.token").read_text().strip()
+        queried = up.temporal("workflow", "query", "--workflow-id", "plain", "--type", "case_state",
+                              "--output", "json", "--codec-auth", f"Bearer {token}",
+                              "--codec-endpoint", json.loads(codec.out)["endpoint"])  # fmt: skip
     [state] = queried.json()["queryResult"]
     assert state["case_id"] == "plain"
     assert state["sections"]["account"]

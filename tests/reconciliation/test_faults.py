@@ -45,6 +45,7 @@ async def _a_worker_dies(servers: Servers) -> None:
         "DATABASE_URL": servers.database_url,
         "SANDBOX_DATABASE_URL": servers.sandbox_database_url,
         "REDIS_URL": servers.redis_url,
+        "CASEKEEPER_CUSTOMER_KEYS": str(servers.customer_keys),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
     dying = await asyncio.create_subprocess_exec(

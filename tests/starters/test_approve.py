@@ -161,6 +161,7 @@ def use_stack(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", session.servers.temporal_address)
     monkeypatch.setenv("DATABASE_URL", session.servers.database_url)
     monkeypatch.setenv("REDIS_URL", session.servers.redis_url)
+    monkeypatch.setenv("CASEKEEPER_CUSTOMER_KEYS", str(session.servers.customer_keys))
 
 
 async def test_what_looks_like_markup_in_a_note_is_shown_as_it_is(

@@ -126,6 +126,7 @@ def backtest(
 ) -> Backtest:
     """`await backtest(policy, "--limit", "3")`: the command on those cases."""
     monkeypatch.setenv("DATABASE_URL", thousand.servers.database_url)
+    monkeypatch.setenv("CASEKEEPER_CUSTOMER_KEYS", str(thousand.servers.customer_keys))
     file = tmp_path / "policy.toml"
 
     async def call(policy: str, *options: str) -> Done:

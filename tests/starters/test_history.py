@@ -95,8 +95,8 @@ async def test_people_see_each_size_and_where_older_ones_are(
     assert [line.split()[0] for line in done.out.splitlines()[:4]] == [
         "checkpoint", "main.4", "main.5", "main.6",
     ]  # fmt: skip
-    assert "1.0 kB" in done.out
-    assert "100.0 kB" in done.out
+    assert "1.1 kB" in done.out
+    assert "100.1 kB" in done.out
     assert "--before main.4`" in " ".join(done.out.split())
     assert max(map(len, done.out.splitlines())) <= 80
     assert "older" not in (await casekeeper("history", recorded)).out

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from cases.ids import answer_key, refund_key, reset_key
-from stores.postgres import Pool
+from workers.composition import Stores
 
 Row = dict[str, Any]
 
@@ -37,12 +37,12 @@ class CaseRows:
     tables: Mapping[str, Sequence[Row]]
 
 
-async def rows_of(pool: Pool, number: str) -> CaseRows:
+async def rows_of(stores: Stores, number: str) -> CaseRows:
     """The rows of case_NUMBER, its customer's and its charges' ids replaced."""
     found: dict[str, list[Row]] = {}
     for table in _TABLES:
         query = f"SELECT * FROM {table} WHERE case_id = $1"  # noqa: S608  one of the above
-        found[table] = [dict(row) for row in await pool.fetch(query, f"case_{number}")]
+        found[table] = await stores.keys.opened(await stores.pool.fetch(query, f"case_{number}"))
     made = {row["version"]: kind_of(row["step"]) for row in found["checkpoints"]}
     steps = [made[version] for version in sorted(made)]
     assert sorted(made) == list(range(1, len(steps) + 1))

@@ -1,5 +1,6 @@
 """Two ways to run the story: as in production, and with every task replayed, strictly."""
 
+import dataclasses
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,7 +25,7 @@ def strict_runner() -> SandboxedWorkflowRunner:
     runner = sandbox_runner()
     policy = SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
     restrictions = runner.restrictions.with_import_notification_policy(policy)
-    return SandboxedWorkflowRunner(restrictions=restrictions)
+    return dataclasses.replace(runner, restrictions=restrictions)
 
 
 @pytest.fixture

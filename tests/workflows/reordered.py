@@ -1,13 +1,14 @@
 """A workflow that was changed the wrong way: it decides before anyone has looked."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 with workflow.unsafe.imports_passed_through():
     from cases.messages import CaseOutcome, CaseRequest
     from workflows.support_case import SupportCaseWorkflow
 
 
-@workflow.defn(name="SupportCase")
+@workflow.defn(name="SupportCase", versioning_behavior=VersioningBehavior.PINNED)
 class ReorderedWorkflow(SupportCaseWorkflow):
     """As SupportCaseWorkflow, but the policy comes first."""
 

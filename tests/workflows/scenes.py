@@ -60,7 +60,7 @@ async def left_by(world: SmallWorld) -> Left:
     assert await stores.audit.verify(f"case_{world.number}", MAIN) == []
     sent = {kind: len(await world.mails(kind)) for kind in ("reset", "answer")}
     sent["refund"] = len(await world.refunds())
-    return Left(await rows_of(stores.pool, world.number), sent)
+    return Left(await rows_of(stores, world.number), sent)
 
 
 def only_the_stores_warned(log: pytest.LogCaptureFixture) -> None:
