@@ -1,4 +1,4 @@
-"""The keys that payloads are encrypted with: a ring in one private file; the newest one encodes.
+"""Keys that encrypt: a ring in one private file, of which the newest one encrypts.
 
 Whoever reads the file looks again when it has changed, so that a rotation needs no restart. A key
 that is no longer in it opens nothing any more: what it has encrypted is lost for good.
@@ -47,7 +47,7 @@ class KeyRing:
 
 class NoKeyFile(NotFound):
     def __init__(self, path: Path) -> None:
-        super().__init__(f"There is no file of payload keys at {path}.")
+        super().__init__(f"There is no file of keys at {path}.")
 
 
 class _Stored(BaseModel):
@@ -86,7 +86,7 @@ class KeyFile:
         try:
             self._read()
         except (OSError, NotFound, InvalidInput) as error:
-            _log.warning("the payload keys cannot be read again", extra={"problem": str(error)})
+            _log.warning("the keys cannot be read again", extra={"problem": str(error)})
 
     def _read(self) -> None:
         self._looked = time.monotonic()
@@ -147,10 +147,14 @@ def rotate(path: Path, setting: str = PAYLOAD_KEYS, *, prepare: bool = False) ->
 
 
 def forget_old(path: Path, kept: str) -> KeyRing:
-    """Take all keys but this one out of the file, for good; raises NoKeyFile, InvalidInput."""
+    """Take the keys before this one out of the file, for good; raises NoKeyFile, InvalidInput.
+
+    What came after it stays, prepared or in use.
+    """
     with _alone(path):
         ring = read_keys(path, CUSTOMER_KEYS)
-        ring = KeyRing(ring.newest, {name: ring.keys[name] for name in {kept, ring.newest}})
+        names = list(ring.keys)
+        ring = KeyRing(ring.newest, {name: ring.keys[name] for name in names[names.index(kept) :]})
         _write(path, ring)
     return ring
 

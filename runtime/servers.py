@@ -1,5 +1,6 @@
 """Which servers this process uses: those of the environment, else the embedded ones."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,24 +118,27 @@ def find_payload_keys(settings: Settings) -> Path | None:
     if settings.payload_keys:
         return settings.payload_keys
     target = _temporal().get("target_host")
-    for home in (settings.home, demo_home(settings)):
-        running = find_running(home)
-        if running and target in (None, running.temporal_address):
-            file = home / KEY_FILE
-            return file if file.exists() else None
-    return None
+    return _of_home(settings, KEY_FILE, lambda own: target in (None, own.temporal_address))
 
 
 def find_customer_keys(settings: Settings) -> Path | None:
     """The file of keys: the one that is named, else that of the embedded database that is used."""
     if settings.customer_keys:
         return settings.customer_keys
+    url = settings.database_url
+    return _of_home(
+        settings,
+        CUSTOMER_KEY_FILE,
+        lambda own: url in (None, own.database_url, own.owner_database_url),
+    )
+
+
+def _of_home(settings: Settings, name: str, is_used: Callable[[Addresses], bool]) -> Path | None:
+    """The file in the home of the embedded stack that runs and is used, if it is there."""
     for home in (settings.home, demo_home(settings)):
         running = find_running(home)
-        if running and settings.database_url in (
-            *(None, running.database_url, running.owner_database_url),
-        ):
-            file = home / CUSTOMER_KEY_FILE
+        if running and is_used(running):
+            file = home / name
             return file if file.exists() else None
     return None
 

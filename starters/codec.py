@@ -1,6 +1,7 @@
 """`casekeeper codec serve` and `casekeeper keys`: who can read what Temporal stores."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from runtime.keys import (
     CUSTOMER_KEY_FILE,
     CUSTOMER_KEYS,
     KEY_FILE,
+    LOOK_AGAIN_S,
     PAYLOAD_KEYS,
     KeyFile,
     KeyRing,
@@ -34,6 +36,7 @@ from runtime.small_http import serve as serve_http
 from starters.owner import open_as_owner
 from starters.terminal import JsonFlag, attempt, execute, out, plain_table, print_result
 from stores.erasure import PostgresErasure
+from stores.postgres import DEADLINE_S
 from workers.main import stop_on_signals
 
 codec = typer.Typer(help="Show encrypted payloads to those who may read them.")
@@ -47,6 +50,11 @@ CustomersFlag = Annotated[
         help="Those that wrap the customers' keys, for what Postgres and Redis hold of them.",
     ),
 ]
+
+
+#: Until nobody wraps with an older key any more, in seconds after the file was changed: whoever
+#: reads it looks again by then, and a statement that was on its way has ended.
+SETTLED_S = LOOK_AGAIN_S + DEADLINE_S + 1
 
 
 # With a callback, the one command is called by its name.
@@ -187,6 +195,7 @@ async def _forget() -> dict[str, Any]:
     async with open_as_owner(read_settings(), "wrap the customers' keys anew") as pool:
         path, setting = _file(customers=True)
         newest = read_keys(path, setting).newest
+        await asyncio.sleep(max(0.0, path.stat().st_mtime + SETTLED_S - time.time()))
         wrapped = await PostgresErasure(pool).rewrap(KeyFile(path, setting))
     return {**_shown(path, forget_old(path, newest)), "wrapped_anew": wrapped}
 

@@ -1,16 +1,21 @@
 """`casekeeper erase` and `casekeeper keys ... --customers`, on servers of their own."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+import starters.codec
 from cases.errors import CustomerKeyMissing
 from cases.money import Money
+from runtime import keys
 from runtime.keys import CUSTOMER_KEY_FILE, CUSTOMER_KEYS, KeyFile, read_keys
-from stores.customer_keys import unwrap
+from stores.cases import PostgresCases
+from stores.customer_keys import CustomerKeys, unwrap
 from stores.postgres import Pool
 from tests.conftest import SmallWorld, WorkerFactory
 from tests.starters.conftest import CommandLine
+from tests.stores.support import request
 from tests.workflows.support import BILLING, finish
 
 WHY = ("--reason", "asked for", "--by", "kim", "--yes")
@@ -94,8 +99,13 @@ async def test_what_cannot_be_erased_is_refused_with_a_sentence(
 
 
 async def test_after_a_rotation_all_is_wrapped_anew_and_an_old_backup_opens_nothing(
-    answered: SmallWorld, casekeeper: CommandLine, owner: Pool, home: Path
+    answered: SmallWorld,
+    casekeeper: CommandLine,
+    owner: Pool,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(starters.codec, "SETTLED_S", 0)  # nobody else is there
     backup = await owner.fetch("SELECT * FROM customer_keys WHERE wrapped IS NOT NULL")
     file = home / CUSTOMER_KEY_FILE
 
@@ -110,6 +120,44 @@ async def test_after_a_rotation_all_is_wrapped_anew_and_an_old_backup_opens_noth
     for row in backup:
         with pytest.raises(CustomerKeyMissing):
             unwrap(row, KeyFile(file, CUSTOMER_KEYS))
+
+
+async def test_what_a_process_still_wraps_with_an_old_key_is_not_lost_as_that_is_forgotten(
+    casekeeper: CommandLine,
+    owner: Pool,
+    home: Path,
+    number: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(starters.codec, "SETTLED_S", 5)
+    monkeypatch.setattr(keys, "LOOK_AGAIN_S", 60)
+    file, case_id = home / CUSTOMER_KEY_FILE, f"case_{number}"
+    behind = CustomerKeys(owner, KeyFile(file, CUSTOMER_KEYS))
+    assert (await casekeeper("keys", "rotate", "--customers")).code == 0
+
+    forgetting = asyncio.create_task(casekeeper("keys", "forget"))
+    await asyncio.sleep(2)
+    await PostgresCases(owner, behind).open(case_id, "main", f"cus_{number}", request())
+    assert (await forgetting).code == 0
+
+    now = CustomerKeys(owner, KeyFile(file, CUSTOMER_KEYS))
+    state = await PostgresCases(owner, now).load(case_id, "main")
+    assert state.messages[0].text == request().text
+
+
+async def test_a_key_that_is_only_prepared_is_not_forgotten(
+    casekeeper: CommandLine, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starters.codec, "SETTLED_S", 0)
+    await casekeeper("keys", "rotate", "--customers")
+    await casekeeper("keys", "rotate", "--customers", "--prepare")
+    ring = read_keys(home / CUSTOMER_KEY_FILE, CUSTOMER_KEYS)
+
+    assert (await casekeeper("keys", "forget")).code == 0
+
+    left = read_keys(home / CUSTOMER_KEY_FILE, CUSTOMER_KEYS)
+    assert left.newest == ring.newest
+    assert list(left.keys) == list(ring.keys)[-2:]
 
 
 async def test_a_new_key_for_customers_leaves_that_of_payloads_alone(

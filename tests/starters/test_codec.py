@@ -54,7 +54,7 @@ async def test_the_first_rotate_makes_the_file_and_list_does_not(
 ) -> None:
     monkeypatch.setenv("CASEKEEPER_HOME", str(tmp_path))
     path = tmp_path / "payload-keys.json"
-    assert_refused(await casekeeper("keys", "list"), 3, "There is no file of payload keys")
+    assert_refused(await casekeeper("keys", "list"), 3, "There is no file of keys")
     assert not path.exists()
 
     done = await casekeeper("keys", "rotate", "--json")
