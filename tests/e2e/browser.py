@@ -51,14 +51,25 @@ class Page:
     def until(self, script: str) -> None:
         """Wait until the script's value is true."""
         deadline = time.monotonic() + _PATIENCE_S
-        while not self.run(script):
+        while not self._holds(script):
             assert time.monotonic() < deadline, f"{script} is not true of: {self.text}"
             time.sleep(0.1)
 
     def until_shown(self, words: str) -> None:
         self.until(f"document.body.innerText.includes({json.dumps(words)})")
 
+    def _holds(self, script: str) -> bool:
+        """Whether it is true now; of a page that is being left nothing is."""
+        answer = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
+        return bool(answer.get("result", {}).get("result", {}).get("value"))
+
     def _call(self, method: str, **parameters: object) -> dict[str, Any]:
+        answer = self._ask(method, **parameters)
+        assert "error" not in answer, answer
+        found: dict[str, Any] = answer["result"]
+        return found
+
+    def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
         number = next(self._numbers)
         order: dict[str, object] = {"id": number, "method": method, "params": parameters}
         if session := getattr(self, "_session", None):
@@ -67,9 +78,7 @@ class Page:
         while True:
             answer = self._next()
             if answer.get("id") == number:
-                assert "error" not in answer, answer
-                found: dict[str, Any] = answer["result"]
-                return found
+                return answer
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:

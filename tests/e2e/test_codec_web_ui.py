@@ -61,8 +61,9 @@ def page(tmp_path: Path) -> Generator[Page]:
         yield found
 
 
-def name_endpoint(page: Page, endpoint: str) -> None:
-    """Fill in the Web UI's own dialog for codec servers, as a person does."""
+def open_with(page: Page, endpoint: str, case_page: str) -> None:
+    """Fill in the Web UI's own dialog for codec servers, as a person does, and look again."""
+    page.open(case_page)
     page.until("document.querySelector('[data-testid=data-encoder-status]')?.offsetParent != null")
     page.run("document.querySelector('[data-testid=data-encoder-status]').click()")
     page.until("document.querySelector('#use-local-endpoint-radio')?.offsetParent != null")
@@ -77,6 +78,9 @@ def name_endpoint(page: Page, endpoint: str) -> None:
     )
     page.until(f"!{apply}.disabled")
     page.run(f"{apply}.click()")
+    page.until("!document.querySelector('#data-encoder-endpoint-input')?.offsetParent")
+    # What was on its way when the dialog closed may still be shown as it came.
+    page.open(case_page)
 
 
 def test_the_web_ui_shows_ciphertext_without_the_codec_server(
@@ -94,8 +98,7 @@ def test_the_web_ui_shows_the_case_to_whoever_has_signed_in(
     page.open(f"{endpoint}/")
     page.run(f"document.querySelector('input').value = {token(up)!r}; document.forms[0].submit()")
     page.until_shown("Signed in as first")
-    page.open(case_page(up, case))
-    name_endpoint(page, endpoint)
+    open_with(page, endpoint, case_page(up, case))
     page.until_shown(_CUSTOMER)
 
 
@@ -103,8 +106,7 @@ def test_the_web_ui_shows_ciphertext_to_whoever_has_not_signed_in(
     up: Shell, case: str, server: Program, endpoint: str, page: Page
 ) -> None:
     before = server.err.count("refused a request")
-    page.open(case_page(up, case))
-    name_endpoint(page, endpoint)
+    open_with(page, endpoint, case_page(up, case))
     eventually(lambda: server.err.count("refused a request") > before)
     page.until(_CIPHERTEXT)
 

@@ -4,15 +4,15 @@ import asyncio
 from typing import Any
 
 import pytest
-from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling
 
 from runtime.servers import Servers
 from runtime.settings import Settings, read_settings
 from stores.postgres import Pool
+from tests.conftest import WorkerFactory
 from workers import main
 from workers.composition import Gateways, Stores, all_activities
-from workers.main import build_worker, run_worker
+from workers.main import run_worker as run_to_the_end
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def tuned(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Settings:
 
 
 async def test_slots_cache_and_pollers_are_those_of_the_environment(
-    client: Client, stores: Stores, gateways: Gateways, tuned: Settings
+    run_worker: WorkerFactory, tuned: Settings
 ) -> None:
-    worker = build_worker(client, all_activities(stores, gateways), tuned)
-    config: dict[str, Any] = {**worker.config()}
+    async with run_worker(settings=tuned) as worker:  # one that never runs keeps its queue for ever
+        config: dict[str, Any] = {**worker.config()}
 
     pollers = PollerBehaviorAutoscaling(minimum=2, maximum=3, initial=3)
     assert config["workflow_task_poller_behavior"] == pollers
@@ -49,7 +49,7 @@ async def test_the_postgres_pool_is_as_large_as_the_activity_slots(
 
     monkeypatch.setattr(main, "all_activities", all_activities_of)
     stop, ready = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(run_worker(servers, tuned, stop, ready))
+    running = asyncio.create_task(run_to_the_end(servers, tuned, stop, ready))
     await ready.wait()
     async with asyncio.timeout(10):
         for pool in opened:
