@@ -141,9 +141,15 @@ async def test_who_asks_nothing_is_not_waited_for(probed: Probed) -> None:
         writer.close()
 
 
-async def test_nothing_listens_without_an_address() -> None:
+async def test_nothing_listens_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening: list[object] = []
+
+    async def listen(*arguments: object, **_: object) -> None:
+        listening.append(arguments)
+
+    monkeypatch.setattr(asyncio, "start_server", listen)
     async with serving(Health({}, ()), ""):
-        pass
+        assert listening == []
 
 
 @pytest.mark.parametrize(
