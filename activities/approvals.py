@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.errors import temporal_failures
+from activities.errors import temporal_failures, this_activity
 from activities.record import CaseRecord, reported
 from activities.steps import CaseRef, StepReport
 from cases.approvals import Approval, ApprovalSection, ApprovalState
@@ -127,7 +127,8 @@ class ApprovalActivities:
         async with temporal_failures():
             said = f"{shorten(task.notice.approval_id, 40)} {shorten(task.notice.verdict, 20)}"
             await self._journal.note(
-                task.ref.case_id, task.ref.branch, "signal", "decision_ignored", said.strip()
+                *(task.ref.case_id, task.ref.branch, "signal", "decision_ignored", said.strip()),
+                once=this_activity(),
             )
 
     @activity.defn

@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.errors import temporal_failures
+from activities.errors import temporal_failures, this_activity
 from activities.record import CaseRecord, whole
 from activities.steps import CaseRef, StepReport
 from cases.errors import CaseClosed
@@ -84,5 +84,6 @@ class CaseActivities:
                 return await self._record.commit(state, [message_step(message)])
             except CaseClosed as closed:
                 case = (task.ref.case_id, task.ref.branch)
-                await self._journal.note(*case, "intake", "message_too_late", closed.status)
+                note = (*case, "intake", "message_too_late", closed.status)
+                await self._journal.note(*note, once=this_activity())
                 return StepReport(done=())

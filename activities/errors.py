@@ -25,6 +25,12 @@ async def temporal_failures() -> AsyncGenerator[None]:
         ) from error
 
 
+def this_activity() -> str:
+    """A key of this activity, the same in each of its attempts."""
+    info = activity.info()
+    return f"{info.workflow_run_id}/{info.activity_id}"
+
+
 @asynccontextmanager
 async def heartbeating() -> AsyncGenerator[None]:
     """Heartbeat at a third of the time-out while the block runs: a dead worker is noticed soon."""

@@ -41,8 +41,9 @@ class ReconcileActivities:
     async def take_over_ended_runs(self, task: ReconcileTask) -> TakeoverReport:
         """Bring cases to an end whose run ended before they did."""
         async with temporal_failures(), heartbeating():
-            since = _EVER if task.compare_days else datetime.now(UTC) - _RECENT
-            return await self.takeover.take_over_all(since)
+            everything = task.compare_days > 0
+            since = _EVER if everything else datetime.now(UTC) - _RECENT
+            return await self.takeover.take_over_all(since, idle_too=everything)
 
     @activity.defn
     async def compare_refunds(self, task: ReconcileTask) -> CompareReport:

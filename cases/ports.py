@@ -183,8 +183,10 @@ class Approvals(Protocol):
 class Journal(Protocol):
     """Puts on record what changes nothing."""
 
-    async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
-        """An audit row without a change of the state."""
+    async def note(
+        self, case_id: str, branch: str, actor: str, event: str, detail: str, *, once: str = ""
+    ) -> None:
+        """An audit row without a change of the state; with a key, once."""
         ...
 
 
@@ -203,13 +205,21 @@ class Tasks(Protocol):
 
 
 class EndedRun(Record):
-    """A run of a case that ended other than by itself: terminated, timed out or failed."""
+    """A run that ended before its case did on record.
+
+    Terminated, timed out or failed; or completed or cancelled, where the record has lost the end.
+    """
 
     case_id: str
     branch: str
     how: str
     #: It was not the branch's own run, but its promotion's.
     promotion: bool = False
+
+    @property
+    def of_itself(self) -> bool:
+        """Whether it had gone its whole way: it paid, sent and undid all that it had to."""
+        return self.how in {"completed", "cancelled"}
 
 
 class Runs(Protocol):
@@ -222,7 +232,13 @@ class Runs(Protocol):
         ...
 
     def ended_since(self, since: datetime) -> AsyncIterator[EndedRun]:
-        """The cases whose newest run ended so since then."""
+        """The cases whose newest run was terminated, timed out or failed since then."""
+        ...
+
+    async def ended_of_itself(
+        self, case_id: str, branch: str, *, promotion: bool
+    ) -> EndedRun | None:
+        """The newest run of the case, or of its promotion, if it completed or was cancelled."""
         ...
 
     async def is_open(self, case_id: str, branch: str) -> bool:

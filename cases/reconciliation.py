@@ -1,6 +1,6 @@
 """Reconciliation: open effects are looked at, ended runs taken over, and the two sides compared."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
@@ -14,6 +14,9 @@ from cases.tasks import TaskKind
 
 #: A refund that its provider has not decided by then is a person's task.
 PENDING_FOR_LONG = timedelta(days=30)
+#: Open on record, and nothing for so long: what goes on by itself is retried within minutes, so its
+#: run is asked for. Cases that wait for a person are among them, and their runs are open.
+IDLE = timedelta(hours=1)
 #: So many findings of a kind are listed in a report; the others are counted.
 LISTED = 200
 #: Who settles what was found by looking, in the audit, and who takes cases over.
@@ -111,6 +114,14 @@ class UnendedCase(Record):
     customer_id: str | None = None
 
 
+class OpenLine(Record):
+    """A case or branch that is open on record, or a promotion of the branch that has begun."""
+
+    case_id: str
+    branch: str
+    promotion: bool = False
+
+
 #: Where the next page begins: behind this time and key.
 Place = tuple[datetime, str]
 
@@ -142,6 +153,10 @@ class Entries(Protocol):
 
     async def unended(self, runs: Collection[EndedRun]) -> Sequence[UnendedCase]:
         """The cases of those runs that have not ended, or whose end no person was told of."""
+        ...
+
+    def idle(self, longer_than: timedelta) -> AsyncIterator[OpenLine]:
+        """What is open on record, and on which nothing has gone on for so long."""
         ...
 
     async def is_finished(self, kind: TaskKind, subject: str) -> bool:

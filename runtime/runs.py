@@ -65,6 +65,20 @@ class TemporalRuns:
         except RPCError as error:
             raise _unavailable(error) from error
 
+    async def ended_of_itself(
+        self, case_id: str, branch: str, *, promotion: bool
+    ) -> EndedRun | None:
+        """The newest run of the case, or of its promotion, if it completed or was cancelled.
+
+        None where it is open or ended otherwise, and where Temporal does not know it (any more).
+        """
+        name = workflow_id(promotion_of(case_id) if promotion else case_id, branch)
+        try:
+            status = await self._status(name)
+        except RPCError as error:
+            raise _unavailable(error) from error
+        return _ended(name, _ENDED_WELL[status]) if status in _ENDED_WELL else None
+
     async def is_open(self, case_id: str, branch: str) -> bool:
         """Whether a run of the case is open."""
         try:
@@ -131,6 +145,10 @@ _ENDED_BADLY: "dict[WorkflowExecutionStatus | None, str]" = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed out",
     WorkflowExecutionStatus.FAILED: "failed",
+}
+_ENDED_WELL: "dict[WorkflowExecutionStatus | None, str]" = {
+    WorkflowExecutionStatus.COMPLETED: "completed",
+    WorkflowExecutionStatus.CANCELED: "cancelled",
 }
 
 

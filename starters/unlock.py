@@ -14,6 +14,7 @@ from starters.approve import ByOption
 from starters.session import Session, open_session
 from starters.terminal import CaseArgument, JsonFlag, attempt, execute, out
 from starters.tokens import find_token
+from stores.tasks import PostgresTasks
 from workers.main import TASK_QUEUE
 from workflows.unlock import UnlockAccountWorkflow
 
@@ -47,7 +48,8 @@ async def unlock_account(
     task_id = await stores.tasks.open(
         TaskKind.UNLOCK_ACCOUNT, case_id, "A person asked to unlock it.", case=(case_id, MAIN)
     )
-    if task_id:
+    # One that is open already: of an agent, or of an unlock that was cut off.
+    if task_id := task_id or await _open_task(stores.tasks, case_id):
         await stores.tasks.finish(task_id, token, note)
     outcome = await session.temporal.execute_workflow(
         UnlockAccountWorkflow.run,
@@ -58,6 +60,12 @@ async def unlock_account(
         static_summary="Unlock an account",
     )
     return {"case_id": case_id, **outcome.model_dump(mode="json")}
+
+
+async def _open_task(tasks: PostgresTasks, case_id: str) -> str | None:
+    wanted = (TaskKind.UNLOCK_ACCOUNT, case_id)
+    waiting = await tasks.waiting()
+    return next((task.task_id for task in waiting if (task.kind, task.subject) == wanted), None)
 
 
 def _print(result: dict[str, Any]) -> None:

@@ -120,7 +120,7 @@ class PostgresApprovals:
     async def _refused(self, approval: Approval, actor: str, refusal: CaseError) -> None:
         await fetch_row(
             self._pool, "note_event", approval.case_id, approval.branch, actor, "decision_refused",
-            str(refusal),
+            str(refusal), "",
         )  # fmt: skip
 
 

@@ -146,10 +146,15 @@ class PostgresAudit:
         rows = await fetch_rows(self._pool, "unlike_heads", *columns)
         return [(heads[row["place"] - 1], row["has_case"], row["has_row"]) for row in rows]
 
-    async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
-        """Record something that was asked or refused, without a change of the case's state."""
+    async def note(
+        self, case_id: str, branch: str, actor: str, event: str, detail: str, *, once: str = ""
+    ) -> None:
+        """Record something that was asked or refused, without a change of the case's state.
+
+        With a key `once` the same note is recorded once.
+        """
         detail = (await self._keys.of_case(case_id)).text(storable(detail))
-        await fetch_row(self._pool, "note_event", case_id, branch, actor, event, detail)
+        await fetch_row(self._pool, "note_event", case_id, branch, actor, event, detail, once)
 
     async def _page(self, after: tuple[str, str], size: int) -> list[asyncpg.Record]:
         return await fetch_rows(self._pool, "list_heads", *after, size)

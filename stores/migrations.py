@@ -15,7 +15,7 @@ from cases.records import Record
 from stores.postgres import Pool
 
 #: The version that the functions and queries of this code are written for.
-NEEDED = 10
+NEEDED = 11
 #: Any two migrating processes take turns under this advisory lock.
 _LOCK = 0x6361_7365  # "case"
 

@@ -231,7 +231,7 @@ SELECT remind_approval($1) AS reminded
 
 -- note_event --
 -- An audit row without a change of the state.
-SELECT note_event($1, $2, $3, $4, $5)
+SELECT note_event($1, $2, $3, $4, $5, $6)
 
 -- find_approver --
 -- The approver who holds a token.
@@ -348,6 +348,18 @@ SELECT given.place, c.customer_id
         SELECT FROM checkpoints k
          WHERE (k.case_id, k.branch, k.step) = (c.case_id, c.branch, 'taken_over')))
  ORDER BY given.place
+
+-- list_idle --
+-- The next cases and branches that are open, and on which nothing has gone on for so long.
+SELECT opened_at, case_id, branch FROM cases
+ WHERE closed_at IS NULL AND (opened_at, case_id, branch) > ($1, $2, $3)
+   AND updated_at < clock_timestamp() - $4::interval
+ ORDER BY opened_at, case_id, branch LIMIT $5
+
+-- list_promoting --
+-- Promotions that have begun, and on which nothing has gone on for so long: few, as people begin them.
+SELECT case_id, promoting AS branch FROM cases
+ WHERE branch = 'main' AND promoting IS NOT NULL AND updated_at < clock_timestamp() - $1::interval
 
 -- promotion_facts --
 -- A branch and its main line, what the one wants and the other has done, all of one moment.
@@ -532,6 +544,209 @@ UNION ALL SELECT 'approvals', count(*) FROM approvals WHERE state = 'pending'
 UNION ALL SELECT 'oldest_approval_s',
        coalesce(extract(epoch FROM clock_timestamp() - min(requested_at)), 0)::bigint
   FROM approvals WHERE state = 'pending'
+
+-- list_lines --
+-- The next lines of cases that an invariant is checked of: of those cases, or those that are open or went
+-- on since that time.
+SELECT case_id, branch, customer_id, status,
+       EXISTS (SELECT FROM case_audit a WHERE (a.case_id, a.branch, a.event)
+                    = (c.case_id, c.branch, 'customer_erased')) AS erased
+  FROM cases c
+ WHERE (case_id, branch) > ($1, $2) AND ($3::text[] IS NULL OR case_id = ANY ($3))
+   AND ($4::timestamptz IS NULL OR closed_at IS NULL OR updated_at >= $4)
+ ORDER BY case_id, branch LIMIT $5
+
+-- unknown_cases --
+-- Which of these ids no case has.
+SELECT given.case_id FROM unnest($1::text[]) AS given(case_id)
+ WHERE NOT EXISTS (SELECT FROM cases c WHERE c.case_id = given.case_id) ORDER BY given.case_id
+
+-- breaches --
+-- What these lines break of the invariants that the tables alone can tell, all of one moment. $3: at the end
+-- of a test nothing is on its way any more; $4: how many calls of models a case may make.
+WITH lines AS MATERIALIZED (
+    SELECT c.*, c.status IN ('answered', 'rejected', 'manual_review', 'cancelled') AS ended,
+           EXISTS (SELECT FROM checkpoints k WHERE (k.case_id, k.branch) = (c.case_id, c.branch)
+                      AND starts_with(k.step, 'promotion:')) AS promoted,
+           EXISTS (SELECT FROM checkpoints k
+                    WHERE (k.case_id, k.branch, k.step) = (c.case_id, c.branch, 'taken_over')) AS taken_over
+      FROM unnest($1::text[], $2::text[]) AS given(case_id, branch) JOIN cases c USING (case_id, branch)),
+done AS MATERIALIZED (
+    SELECT e.key, e.kind, e.case_id, e.branch, e.amount_minor, e.currency, e.charge_id, e.duplicate_group,
+           e.approval_id, e.state, e.claimed_at, clock_timestamp() - e.claimed_at AS age, l.status, l.ended,
+           EXISTS (SELECT FROM tasks t WHERE (t.kind, t.subject) = ('effect_unknown', e.key)) AS handed_over
+      FROM lines l JOIN effects e USING (case_id, branch)),
+asked AS MATERIALIZED (
+    SELECT a.*, l.customer_id, l.opened_by FROM lines l JOIN approvals a USING (case_id, branch)),
+answers AS MATERIALIZED (
+    SELECT l.case_id, l.branch, count(d.key) AS claimed, count(d.key) FILTER (WHERE d.state = 'succeeded') AS sent
+      FROM lines l LEFT JOIN done d ON (d.case_id, d.branch, d.kind) = (l.case_id, l.branch, 'answer')
+     GROUP BY l.case_id, l.branch)
+SELECT 'I1' AS invariant, d.case_id, d.branch, concat('the ledger has ', n.refunds, ' refunds that stand of ',
+       d.charge_id, ' or its duplicate group') AS problem
+  FROM done d, LATERAL (SELECT count(*) AS refunds FROM effects o
+        WHERE o.kind = 'refund' AND o.state NOT IN ('rejected', 'failed')
+          AND (o.duplicate_group = d.duplicate_group OR o.charge_id = d.charge_id)) AS n
+ WHERE d.kind = 'refund' AND d.state NOT IN ('rejected', 'failed') AND n.refunds > 1
+UNION ALL
+SELECT 'I2', d.case_id, d.branch, concat(d.kind, ' of ', d.charge_id, ': claimed before any rule had decided')
+  FROM done d WHERE d.kind IN ('refund', 'correction') AND NOT EXISTS (
+       SELECT FROM case_audit a JOIN case_audit p ON (p.case_id, p.branch) = (a.case_id, a.branch) AND p.seq < a.seq
+        WHERE (a.case_id, a.branch, a.event, a.step) = (d.case_id, d.branch, 'effect_claimed', d.key)
+          AND (p.event = 'promotion_begun' OR (p.event, p.section, p.actor) = ('section_written', 'policy', 'policy')))
+UNION ALL
+SELECT 'I2', d.case_id, d.branch, concat(d.kind, ' of ', d.charge_id, ': no person''s approval stands before it')
+  FROM done d WHERE d.kind IN ('refund', 'correction') AND (d.approval_id IS NOT NULL OR d.kind = 'correction')
+   AND NOT EXISTS (SELECT FROM asked a WHERE (a.approval_id, a.state) = (d.approval_id, 'approved')
+       AND (a.case_id, a.branch, a.currency) = (d.case_id, d.branch, d.currency) AND a.decided_at <= d.claimed_at)
+UNION ALL
+SELECT 'I2', a.case_id, a.branch, concat('more was paid than ', a.approval_id, ' approves')
+  FROM asked a WHERE a.amount_minor < (SELECT sum(d.amount_minor) FROM done d
+       WHERE d.approval_id = a.approval_id AND d.state NOT IN ('rejected', 'failed'))
+UNION ALL
+SELECT 'I3', l.case_id, l.branch, concat('it stands at ', l.status, CASE WHEN l.closed_at IS NULL
+       THEN ', and is not closed' ELSE ', and is closed' END)
+  FROM lines l WHERE l.ended <> (l.closed_at IS NOT NULL) AND l.promoting IS NULL
+UNION ALL
+SELECT 'I3', l.case_id, l.branch, concat('it is still open, at ', l.status)
+  FROM lines l WHERE $3 AND NOT l.ended
+UNION ALL
+SELECT 'I3', l.case_id, l.branch, 'a promotion of it has begun and not ended' FROM lines l
+ WHERE $3 AND l.promoting IS NOT NULL
+UNION ALL
+SELECT 'I3', l.case_id, l.branch, concat('it is open, and nothing has gone on since ', l.updated_at::date)
+  FROM lines l WHERE NOT $3 AND NOT l.ended AND l.updated_at < clock_timestamp() - interval '96 hours'
+UNION ALL
+SELECT 'I3', l.case_id, l.branch, concat('it stands at ', l.status, ', version ', l.version,
+       ', and its newest step does not')
+  FROM lines l WHERE NOT EXISTS (SELECT FROM checkpoints k WHERE (k.case_id, k.branch, k.version, k.status)
+       = (l.case_id, l.branch, l.version, l.status))
+UNION ALL
+SELECT 'I4', d.case_id, d.branch, concat(d.kind, ' ', d.key, ' was claimed, and nobody knows what became of it')
+  FROM done d WHERE d.state = 'sending' AND NOT d.handed_over
+   AND (($3 AND d.kind <> 'notice') OR d.age > interval '21 hours')
+UNION ALL
+SELECT 'I4', d.case_id, d.branch, concat(d.kind, ' ', d.key, ' is ', d.state, ', and no person was told')
+  FROM done d WHERE NOT d.handed_over AND ((d.state = 'pending' AND d.age > interval '31 days')
+        OR (d.state = 'unknown' AND d.ended AND d.status <> 'manual_review'))
+UNION ALL
+SELECT 'I5', l.case_id, l.branch, concat('checkpoint ', k.version, ' has no row in the audit')
+  FROM lines l JOIN checkpoints k USING (case_id, branch)
+ WHERE NOT EXISTS (SELECT FROM case_audit a
+       WHERE (a.case_id, a.branch, a.version, a.step) = (k.case_id, k.branch, k.version, k.step))
+UNION ALL
+SELECT 'I5', l.case_id, l.branch, concat('row ', a.seq, ' of the audit is of a step that left no checkpoint')
+  FROM lines l JOIN case_audit a USING (case_id, branch)
+ WHERE a.event IN ('section_written', 'message_received', 'step_done') AND NOT EXISTS (SELECT FROM checkpoints k
+       WHERE (k.case_id, k.branch, k.version, k.step) = (a.case_id, a.branch, a.version, a.step))
+UNION ALL
+SELECT 'I7', m.case_id, m.branch, concat(m.what, ' has the amount ', m.amount_minor, ' and the currency ', m.currency)
+  FROM (SELECT d.case_id, d.branch, d.key AS what, d.amount_minor, d.currency FROM done d
+        UNION ALL SELECT a.case_id, a.branch, a.approval_id, a.amount_minor, a.currency FROM asked a
+        UNION ALL SELECT l.case_id, l.branch, b.key, b.amount_minor, b.currency
+          FROM lines l JOIN branch_effects b USING (case_id, branch)) AS m
+ WHERE (m.amount_minor IS NULL) <> (m.currency IS NULL) OR m.amount_minor <= 0 OR m.currency !~ '^[A-Z]{3}$'
+UNION ALL
+SELECT 'I9', n.case_id, n.branch, concat('the ledger has ', n.claimed, ' answers') FROM answers n WHERE n.claimed > 1
+UNION ALL
+SELECT 'I9', l.case_id, l.branch, concat('it is closed as ', l.status, ', and the customer has no answer')
+  FROM lines l JOIN answers n USING (case_id, branch)
+ WHERE l.parent_branch IS NULL AND l.ended AND l.promoting IS NULL AND n.sent = 0 AND NOT l.promoted
+   AND NOT l.taken_over AND (l.status <> 'manual_review' OR n.claimed = 0)
+UNION ALL
+SELECT 'I10', l.case_id, l.branch, concat(c.calls, ' calls of models, and ', $4::bigint, ' are allowed')
+  FROM lines l, LATERAL (SELECT count(*) AS calls FROM model_calls m
+        WHERE (m.case_id, m.branch) = (l.case_id, l.branch)) AS c
+ WHERE c.calls > $4
+UNION ALL
+SELECT 'I11', a.case_id, a.branch, concat(a.approval_id, ' is approved, and too few who may have approved it')
+  FROM asked a WHERE a.state = 'approved' AND a.needed > (
+       SELECT count(*) FROM approval_votes v JOIN approvers p ON p.name = v.approver
+        WHERE (v.approval_id, v.asked, v.verdict) = (a.approval_id, a.asked, 'approved')
+          AND lower(p.name) NOT IN (lower(a.opened_by), lower(a.requested_by))
+          AND p.customer_id IS DISTINCT FROM a.customer_id
+          AND coalesce((p.limits->>a.currency)::numeric, -1) >= a.amount_minor
+          AND (p.revoked_at IS NULL OR p.revoked_at > greatest(v.at,
+               (SELECT max(d.claimed_at) FROM done d WHERE d.approval_id = a.approval_id))))
+UNION ALL
+SELECT 'I11', a.case_id, a.branch, concat(a.approval_id, ' is denied, and nobody denied it')
+  FROM asked a WHERE a.state = 'denied' AND NOT EXISTS (SELECT FROM approval_votes v
+       WHERE (v.approval_id, v.asked, v.verdict) = (a.approval_id, a.asked, 'denied'))
+UNION ALL
+SELECT 'I11', d.case_id, d.branch, concat(d.approval_id, ' was used for ', d.key, ', and does not say so once')
+  FROM done d WHERE d.approval_id IS NOT NULL AND 1 <> (SELECT count(*)
+       FROM approvals a, unnest(a.consumed_by) AS used(key) WHERE (a.approval_id, used.key) = (d.approval_id, d.key))
+UNION ALL
+SELECT 'I11', a.case_id, a.branch, concat(a.approval_id, ' was used for ', used.key, ', which does not name it')
+  FROM asked a, unnest(a.consumed_by) AS used(key) WHERE NOT starts_with(used.key, 'promotion:')
+   AND NOT EXISTS (SELECT FROM done d WHERE (d.key, d.approval_id) = (used.key, a.approval_id))
+UNION ALL
+SELECT 'I11', d.case_id, d.branch, concat(d.approval_id, ' let ', d.charge_id, ' out ', count(*), ' times')
+  FROM done d WHERE d.approval_id IS NOT NULL
+ GROUP BY d.case_id, d.branch, d.approval_id, d.kind, d.charge_id HAVING count(*) > 1
+UNION ALL
+SELECT 'I11', d.case_id, d.branch, 'an account was unlocked, and no person has said so'
+  FROM done d WHERE d.kind = 'unlock' AND NOT EXISTS (SELECT FROM tasks t
+       WHERE (t.case_id, t.branch, t.kind) = (d.case_id, d.branch, 'unlock_account') AND t.closed_by IS NOT NULL)
+ ORDER BY 1, 2, 3, 4
+
+-- list_money_claims --
+-- At which version of these lines each of their refunds was claimed.
+SELECT e.case_id, e.branch, e.key, a.version
+  FROM unnest($1::text[], $2::text[]) AS given(case_id, branch)
+  JOIN effects e USING (case_id, branch)
+  JOIN case_audit a ON (a.case_id, a.branch, a.event, a.step) = (e.case_id, e.branch, 'effect_claimed', e.key)
+ WHERE e.kind IN ('refund', 'correction') ORDER BY e.case_id, e.branch, e.key
+
+-- unfit_for_money --
+-- What could hold a fraction of a minor unit: a column of ours, or an approver's limit.
+SELECT concat('the column ', c.table_name, '.', c.column_name, ' is of type ', c.data_type) AS problem
+  FROM information_schema.columns c WHERE c.table_schema = 'public'
+   AND c.data_type IN ('real', 'double precision', 'numeric', 'money')
+UNION ALL
+SELECT concat('the limit of ', p.name, ' in ', l.key, ' is ', l.value)
+  FROM approvers p, jsonb_each_text(p.limits) AS l WHERE l.value !~ '^[0-9]+$' OR l.key !~ '^[A-Z]{3}$'
+
+-- list_open_texts --
+-- The words of these lines that are kept as they are, where they could hold something private: an @, a
+-- number as long as a telephone's, or the beginning of an IBAN. Bodies, intents and notes are not among them,
+-- nor is what is sealed.
+WITH lines AS MATERIALIZED (
+    SELECT c.* FROM unnest($1::text[], $2::text[]) AS given(case_id, branch) JOIN cases c USING (case_id, branch))
+SELECT words.case_id, words.branch, words.place, open.text FROM (
+    SELECT l.case_id, l.branch, w.place, w.text
+      FROM lines l, LATERAL (VALUES ('cases.case_id', l.case_id), ('cases.branch', l.branch),
+           ('cases.customer_id', l.customer_id), ('cases.error', l.error)) AS w(place, text)
+    UNION ALL
+    SELECT l.case_id, l.branch, w.place, w.text
+      FROM lines l JOIN checkpoints k USING (case_id, branch),
+           LATERAL (VALUES ('checkpoints.step', k.step), ('checkpoints.error', k.error)) AS w(place, text)
+    UNION ALL
+    SELECT l.case_id, l.branch, w.place, w.text
+      FROM lines l JOIN case_audit a USING (case_id, branch),
+           LATERAL (VALUES ('case_audit.step', a.step), ('case_audit.detail', a.detail)) AS w(place, text)
+    UNION ALL
+    SELECT l.case_id, l.branch, w.place, w.text
+      FROM lines l JOIN effects e USING (case_id, branch),
+           LATERAL (VALUES ('effects.key', e.key), ('effects.charge_id', e.charge_id), ('effects.code', e.code),
+               ('effects.duplicate_group', e.duplicate_group), ('effects.receipt', e.receipt)) AS w(place, text)
+    UNION ALL
+    SELECT l.case_id, l.branch, w.place, w.text
+      FROM lines l JOIN branch_effects e USING (case_id, branch),
+           LATERAL (VALUES ('branch_effects.key', e.key), ('branch_effects.charge_id', e.charge_id),
+               ('branch_effects.duplicate_group', e.duplicate_group), ('branch_effects.code', e.code),
+               ('branch_effects.receipt', e.receipt)) AS w(place, text)
+    UNION ALL
+    SELECT l.case_id, l.branch, w.place, w.text
+      FROM lines l JOIN tasks t USING (case_id, branch),
+           LATERAL (VALUES ('tasks.subject', t.subject), ('tasks.detail', t.detail)) AS w(place, text)
+    UNION ALL
+    SELECT l.case_id, l.branch, 'approvals.rule', a.rule FROM lines l JOIN approvals a USING (case_id, branch)
+    UNION ALL
+    SELECT l.case_id, l.branch, 'model_calls.step', m.step FROM lines l JOIN model_calls m USING (case_id, branch)
+    ) AS words(case_id, branch, place, stored),
+    LATERAL (SELECT regexp_replace(words.stored, 'sealed:[0-9a-f]{16}:[A-Za-z0-9_-]+', '', 'g') AS text) AS open
+ WHERE open.text ~ '@|%40|([0-9][ ()./-]{0,3}){7}|[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}'
 
 -- key_of_case --
 -- What a case's customer is sealed with; the offered key where there is none.

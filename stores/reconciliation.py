@@ -1,6 +1,6 @@
 """The ledger as the reconciliation reads it: in pages, with what was claimed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import asyncpg
 from cases.comparison import LedgerEntry
 from cases.effects import EffectIntent
 from cases.ports import EndedRun
-from cases.reconciliation import Place, UnendedCase
+from cases.reconciliation import OpenLine, Place, UnendedCase
 from cases.tasks import TaskKind
 from stores.customer_keys import CustomerKeys, readable
 from stores.postgres import Pool, fetch_row, fetch_rows
@@ -65,6 +65,16 @@ class PostgresEntries:
             UnendedCase(run=given[int(row["place"]) - 1], customer_id=row["customer_id"])
             for row in rows
         ]
+
+    async def idle(self, longer_than: timedelta) -> AsyncIterator[OpenLine]:
+        """What is open on record, and on which nothing has gone on for so long."""
+        for row in await fetch_rows(self._pool, "list_promoting", longer_than):
+            yield OpenLine(**row, promotion=True)
+        place = (*_FIRST, "")
+        while rows := await fetch_rows(self._pool, "list_idle", *place, longer_than, _AT_ONCE):
+            for row in rows:
+                yield OpenLine(case_id=row["case_id"], branch=row["branch"])
+            place = (rows[-1]["opened_at"], rows[-1]["case_id"], rows[-1]["branch"])
 
     async def is_finished(self, kind: TaskKind, subject: str) -> bool:
         """Whether a person has finished the task of that subject."""

@@ -110,7 +110,12 @@ class FakeJournal:
     """Audit rows that change nothing."""
 
     notes: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    keys: set[str] = field(default_factory=set[str])
 
-    async def note(self, case_id: str, branch: str, actor: str, event: str, detail: str) -> None:
+    async def note(
+        self, case_id: str, branch: str, actor: str, event: str, detail: str, *, once: str = ""
+    ) -> None:
         assert f"{case_id}/{branch}" == "case_1/main"
-        self.notes.append((actor, event, detail))
+        if not once or once not in self.keys:
+            self.notes.append((actor, event, detail))
+        self.keys.add(once)

@@ -123,7 +123,7 @@ async def open_stores(servers: Servers, *, connections: int = 5) -> AsyncGenerat
         async with open_postgres(sandbox_dsn, size=connections, name="sandbox") as sandbox:
             redis = connect_redis(servers.redis_url)
             try:
-                yield _stores(pool, sandbox, redis, customer_keys(pool, servers))
+                yield stores_on(pool, sandbox, redis, customer_keys(pool, servers))
             finally:
                 await redis.aclose()
 
@@ -151,6 +151,7 @@ async def reach(server: str, call: Callable[[], Awaitable[T]]) -> T:
         ValueError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
     ) as error:
         problem = str(error) or "it does not answer"
         raise ServerUnreachable(server, problem) from error
@@ -162,7 +163,8 @@ def customer_keys(pool: Pool, servers: Servers) -> CustomerKeys:
     return CustomerKeys(pool, KeyFile(path, CUSTOMER_KEYS) if path else None)
 
 
-def _stores(pool: Pool, sandbox: Pool, redis: Redis, keys: CustomerKeys) -> Stores:
+def stores_on(pool: Pool, sandbox: Pool, redis: Redis, keys: CustomerKeys) -> Stores:
+    """All stores over connections that are open."""
     cases = PostgresCases(pool, keys)
     return Stores(
         pool=pool,

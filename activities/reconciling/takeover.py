@@ -1,6 +1,6 @@
 """Cases whose run ended before they did are brought to an end, in a person's hands."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 
 from temporalio import activity
@@ -20,6 +20,7 @@ from cases.ids import MAIN, promotion_of, workflow_id
 from cases.ports import Accounts, Approvals, EndedRun, Runs
 from cases.promotion import PROMOTION
 from cases.reconciliation import (
+    IDLE,
     LISTED,
     RECONCILER,
     TAKEN_OVER,
@@ -67,11 +68,14 @@ class Takeover:
             Compensation.REVOKE_RESET: self._revoke_reset,
         }
 
-    async def take_over_all(self, since: datetime) -> TakeoverReport:
-        """Take over the cases of all runs that ended badly since then; one stops no other."""
+    async def take_over_all(self, since: datetime, *, idle_too: bool = False) -> TakeoverReport:
+        """Take over the cases of all runs that ended badly since then; one stops no other.
+
+        With `idle_too` also those whose run has completed, and whose end is not on record.
+        """
         taken: list[EndedRun] = []
         left = 0
-        async for runs in in_batches(self._runs.ended_since(since), _AT_ONCE):
+        async for runs in in_batches(self._ended(since, idle_too), _AT_ONCE):
             promotions = [run for run in runs if run.promotion]
             taken += [run for run in promotions if await self._report_promotion(run)]
             for case in await self._entries.unended([r for r in runs if not r.promotion]):
@@ -84,6 +88,17 @@ class Takeover:
                         extra={"case_id": case.run.case_id, "problem": type(error).__name__},
                     )
         return TakeoverReport(taken_over=len(taken), left=left, cases=tuple(taken[:LISTED]))
+
+    async def _ended(self, since: datetime, idle_too: bool) -> AsyncIterator[EndedRun]:
+        async for run in self._runs.ended_since(since):
+            yield run
+        if idle_too:
+            async for line in self._entries.idle(IDLE):
+                completed = await self._runs.ended_of_itself(
+                    line.case_id, line.branch, promotion=line.promotion
+                )
+                if completed:
+                    yield completed
 
     async def _take_over(self, case: UnendedCase) -> bool:
         run = case.run
@@ -98,7 +113,10 @@ class Takeover:
             await self._open_effects.settle_found(run.case_id, run.branch)
             if await self._runs.is_open(run.case_id, run.branch):
                 return False  # somebody has started it again
-            if not await self._may_have_paid(ref):
+            if run.of_itself:
+                # It undid what it had to, and the ledger may have lost what it paid.
+                await self._withdraw_request(await self._load(ref))
+            elif not await self._may_have_paid(ref):
                 undone = await self._compensate(ref)
             state = await self._load(ref)
             await self._record.renew(state)
@@ -190,8 +208,7 @@ class Takeover:
         await self._tasks.open(
             TaskKind.RUN_ENDED,
             _subject(run),
-            f"The run was {run.how} before the case had ended, and nothing goes on by itself. "
-            f"{summary}",
+            f"{_problem(run)} {summary}",
             case=(run.case_id, run.branch),
         )
         return True
@@ -236,6 +253,15 @@ def _closing_step(run: EndedRun, undone: Sequence[str]) -> StepUpdate:
         withdraws_approval=True,
         reason="; ".join([f"the run was {run.how}", *undone]),
     )
+
+
+def _problem(run: EndedRun) -> str:
+    if run.of_itself:
+        return (
+            f"The run was {run.how}, and the record lacks the end of the case: its newest rows are "
+            "gone. Look at the provider, and at the mails, for what else was done. On record:"
+        )
+    return f"The run was {run.how} before the case had ended, and nothing goes on by itself."
 
 
 def _subject(run: EndedRun) -> str:

@@ -20,6 +20,8 @@ NO_ANSWER = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    # Of a connection whose server was killed as it was handed out.
+    asyncpg.InternalClientError,
 )
 
 #: What stands for a key that the outside does not accept (any more).

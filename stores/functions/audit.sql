@@ -51,17 +51,19 @@ BEGIN
         p_row.audit_head);
 END $$;
 
--- Record something that was refused, or seen, without a change of the case's state.
+-- Record something that was refused, or seen, without a change of the case's state. With a key p_once
+-- it is recorded once.
 CREATE OR REPLACE FUNCTION note_event(
-    p_case text, p_branch text, p_actor text, p_event text, p_detail text
+    p_case text, p_branch text, p_actor text, p_event text, p_detail text, p_once text
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_case cases;
 BEGIN
     SELECT * INTO v_case FROM cases c
         WHERE c.case_id = p_case AND c.branch = p_branch FOR UPDATE;
-    IF FOUND THEN
-        v_case := append_audit(v_case, p_actor, p_event, '', NULL, NULL, sha256(''), p_detail);
+    IF FOUND AND (p_once = '' OR NOT EXISTS (SELECT FROM case_audit a
+            WHERE (a.case_id, a.branch, a.event, a.step) = (p_case, p_branch, p_event, p_once))) THEN
+        v_case := append_audit(v_case, p_actor, p_event, p_once, NULL, NULL, sha256(''), p_detail);
         PERFORM save_case(v_case);
     END IF;
 END $$;

@@ -55,6 +55,17 @@ async def test_an_erased_case_shows_its_history_and_sums_and_nothing_of_the_cust
     assert Money(**dict(paid)) == Money(amount_minor=4999, currency="USD")
 
 
+async def test_of_who_was_erased_the_tables_own_invariants_are_still_checked(
+    answered: SmallWorld, casekeeper: CommandLine
+) -> None:
+    case_id = f"case_{answered.number}"
+    assert (await casekeeper("erase", answered.customer_id, *WHY)).code == 0
+
+    done = await casekeeper("invariants", "--case", case_id, "--json")
+
+    assert (done.code, done.json()["lines"], done.json()["case_ids"]) == (0, 1, [])
+
+
 async def test_a_backtest_passes_over_who_was_erased(
     answered: SmallWorld, casekeeper: CommandLine
 ) -> None:

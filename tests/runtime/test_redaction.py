@@ -70,7 +70,7 @@ def test_what_is_private_is_named_and_not_told(text: str, left: str) -> None:
         "2026-11-21T18:24:05.123456789Z and 2026-11-21 18:24:05.123456+00:00",
         "18:24:05.123456789 took 0:00:01.123456",
         "run 0190d3b2-4242-7424-8424-242424242424",
-        "apr_ab12cd34ef56 and case_0a1b2c3d4e5f",
+        "apr_51e1424eeb51456008190581 and case_0a1b2c3d4e5f",
         'File "/opt/app/lib/python3.11/site-packages/temporalio/worker/_workflow_instance.py"',
         "The lease of case_1 with token 12 is over: 13 has written.",
         "input_tokens 532, 8 calls, 60000 tokens",

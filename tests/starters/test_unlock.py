@@ -4,6 +4,7 @@ import pytest
 
 from activities.steps import CaseRef
 from cases.effects import EffectKind, EffectState
+from cases.tasks import TaskKind
 from starters.session import Session
 from tests.conftest import SmallWorld, WorkerFactory
 from tests.starters.conftest import CommandLine
@@ -67,3 +68,22 @@ async def test_an_unlock_says_why(casekeeper: CommandLine, case_id: str, note: s
 
     assert done.code == 2
     assert "--note" in done.err
+
+
+async def test_an_unlock_that_was_cut_off_between_its_two_commits_is_done_by_the_next(
+    casekeeper: CommandLine,
+    world: SmallWorld,
+    run_worker: WorkerFactory,
+    case_id: str,
+    session: Session,
+) -> None:
+    await world.customer(locked=True)
+    async with run_worker():
+        await (await world.start("I can't log in to my account.", case_id)).result()
+        await session.stores.tasks.open(
+            TaskKind.UNLOCK_ACCOUNT, case_id, "A person asked.", case=(case_id, "main")
+        )
+        done = await casekeeper("unlock", case_id, "--note", "called them back")
+
+    assert done.code == 0, done
+    assert not await is_locked(world)

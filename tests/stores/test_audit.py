@@ -70,6 +70,17 @@ async def test_everything_that_happens_leaves_exactly_one_row(
     assert await stores.audit.verify(case_id, MAIN) == []
 
 
+async def test_a_note_with_a_key_is_on_record_once(stores: Stores, case_id: str) -> None:
+    await opened(stores, case_id)
+
+    for key in ("run/1", "run/1", "run/2", "", ""):
+        await stores.audit.note(case_id, MAIN, "ann", "looked", "why not", once=key)
+
+    trail = await stores.audit.trail(case_id, MAIN)
+    assert [row.step for row in trail if row.event == "looked"] == ["", "", "run/2", "run/1"]
+    assert await stores.audit.verify(case_id, MAIN) == []
+
+
 async def test_a_row_says_who_wrote_what_over_which_version_and_why(
     stores: Stores, case_id: str
 ) -> None:

@@ -8,6 +8,7 @@ from cases.comparison import LedgerEntry
 from cases.effects import EffectIntent, EffectKind, EffectState, Outcome, answer_intent
 from cases.ids import MAIN, notice_key
 from cases.ports import EndedRun
+from cases.reconciliation import OpenLine
 from cases.state import CaseStatus, StepUpdate
 from cases.tasks import TaskKind
 from stores import reconciliation
@@ -160,6 +161,34 @@ async def test_unended_cases_are_the_open_the_unknown_and_those_nobody_was_told_
     await opened(stores, names[4])
     assert names[4] in {one.run.case_id for one in await entries.unended(runs)}
     assert await entries.unended([]) == []
+
+
+async def test_idle_lines_are_the_open_and_the_promoted_on_which_nothing_has_gone_on(
+    entries: PostgresEntries, stores: Stores, owner: Pool, number: str
+) -> None:
+    names = [f"case_{number}_{place}" for place in range(9)]
+    for name in names:
+        await opened(stores, name)
+    closing = StepUpdate(step="answer", owner="response", status=CaseStatus.ANSWERED)
+    for name in names[6:]:
+        await commit(stores.cases, await stores.cases.load(name, MAIN), closing)
+    await owner.execute(
+        "UPDATE cases SET updated_at = updated_at - interval '2 minutes' WHERE case_id = ANY ($1)",
+        names[1:],
+    )
+    # As when many are opened at the same moment.
+    await owner.execute("UPDATE cases SET opened_at = now() WHERE case_id = ANY ($1)", names)
+    await owner.execute("UPDATE cases SET promoting = 'b1' WHERE case_id = $1", names[8])
+
+    found = [one async for one in entries.idle(MINUTE) if one.case_id in names]
+    assert sorted(found, key=lambda one: one.case_id) == [
+        *(OpenLine(case_id=name, branch=MAIN) for name in names[1:6]),
+        OpenLine(case_id=names[8], branch="b1", promotion=True),
+    ]
+    await owner.execute(
+        "UPDATE cases SET promoting = NULL, updated_at = now() WHERE case_id = ANY ($1)", names
+    )
+    assert [one async for one in entries.idle(MINUTE) if one.case_id in names] == []
 
 
 async def test_a_task_is_finished_once_a_person_has_said_so(

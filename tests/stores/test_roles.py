@@ -114,7 +114,7 @@ async def test_the_role_cannot_touch_a_table(
         "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "DROP TRIGGER case_audit_append_only ON case_audit",
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE sql AS ''",
-        "DROP FUNCTION note_event(text, text, text, text, text)",
+        "DROP FUNCTION note_event(text, text, text, text, text, text)",
         "SELECT append_audit(c, 'me', 'forged', '', NULL, NULL, '', '') FROM cases c",
         "SELECT save_case(c) FROM cases c",
         "SELECT claim_section('billing', 'me')",

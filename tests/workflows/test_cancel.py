@@ -122,10 +122,11 @@ async def test_a_second_cancel_does_not_cut_the_compensation_short(
     async with run_worker(gateways=slow):
         handle = await world.start(BILLING)
         await parked(handle)
-        await handle.cancel()
-        await gate.until_reached()
-        await handle.cancel()
         await handle.signal(SupportCaseWorkflow.cancel_case, CancelRequest())
+        await gate.until_reached()
+        await handle.signal(SupportCaseWorkflow.cancel_case, CancelRequest())
+        await handle.cancel()  # last: of a second one the server tells the run nothing
+        await handle.query("case_state")  # by now the run has heard of all
         gate.open.set()
         events = await ended(handle)
 

@@ -82,7 +82,8 @@ async def plays(
             gate = await late.reach(case, machine)
             await (case.cancel_natively() if late.what == CANCEL else case.write(late.what))
             gate.open.set()
-            await see_off(case)
+            # A person who approves what is being cancelled may be first, and rightly: not here.
+            await see_off(case, approving=late.what != CANCEL)
             return await left_of(case)
 
         yield play_all(request, "late", play)

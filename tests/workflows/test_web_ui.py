@@ -114,7 +114,7 @@ async def test_nothing_that_everyone_can_list_names_the_customer_or_their_words(
         ]
     )
 
-    for personal in ("lovelace", "555", "example.com", world.customer_id, "Call me"):
+    for personal in ("lovelace", "555 0100", "example.com", world.customer_id, "Call me"):
         assert personal not in shown
     whole = str(await handle.fetch_history())
     assert "lovelace" not in whole

@@ -11,15 +11,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.saga import Saga, see_through
 
 UNDONE: dict[str, list[str]] = {}
-SLOW: dict[str, asyncio.Event] = {}
+#: Those whose step "down" can be undone again.
+UP: set[str] = set()
 
 
 @activity.defn
 async def undo(name: str) -> None:
-    """Note what was undone; "broken" fails for good, "slow" waits to be let through."""
+    """Note what was undone; "broken" fails for good, "down" until it is UP again."""
     case, _, step = name.partition("/")
-    if step == "slow":
-        await SLOW[case].wait()
+    if step == "down" and case not in UP:
+        raise ApplicationError("cannot be undone now", next_retry_delay=timedelta(seconds=2))
     UNDONE.setdefault(case, []).append(step)
     if step == "broken":
         raise ApplicationError("cannot be undone", non_retryable=True)
@@ -27,7 +28,14 @@ async def undo(name: str) -> None:
 
 @workflow.defn
 class ThreeSteps:
-    """Registers three compensations and waits to be cancelled."""
+    """Registers three compensations and waits to be stopped or cancelled."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+
+    @workflow.signal
+    def stop(self) -> None:
+        self._stopped = True
 
     @workflow.run
     async def run(self, names: list[str]) -> list[str]:
@@ -40,13 +48,14 @@ class ThreeSteps:
         for name in names:
             saga.register(name, lambda name=name: self._undo(name))  # type: ignore[misc]
         try:
-            await workflow.wait_condition(lambda: False)
+            await workflow.wait_condition(lambda: self._stopped)
         except asyncio.CancelledError:
             await see_through(saga.compensate())
             if failed:
                 return failed
             raise
-        return []
+        await see_through(saga.compensate())
+        return failed
 
     async def _undo(self, name: str) -> None:
         limits = Limits(attempt=timedelta(seconds=20), altogether=timedelta(minutes=1))
