@@ -28,6 +28,7 @@ from starters.erase import erase
 from starters.explain import explain
 from starters.fork import fork
 from starters.history import history
+from starters.invariants import invariants
 from starters.migrate import migrate
 from starters.policy import policy
 from starters.promote import promote
@@ -60,7 +61,7 @@ _GROUPS = {
     "Decide": (approvals, approve, deny, resolve, unlock),
     "Look": (show, history, diff, explain, audit),
     "Time travel": (fork, promote, backtest),
-    "Run it": (worker, replay, reconcile, erase, migrate, doctor),
+    "Run it": (worker, replay, reconcile, invariants, erase, migrate, doctor),
 }
 
 for group, commands in _GROUPS.items():

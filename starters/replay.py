@@ -61,13 +61,14 @@ def replay(
 
     Nothing is run and nothing is changed. Do it before new workers start.
     """
-    start = attempt(lambda: _since(since), as_json)
+    start = attempt(lambda: parse_since(since), as_json)
     result = execute(_replay(start, limit, as_json), as_json, _print)
     if result["failures"]:
         raise typer.Exit(1)
 
 
-def _since(given: str) -> datetime:
+def parse_since(given: str) -> datetime:
+    """How long ago that is, as a time; raises InvalidInput."""
     try:
         return datetime.now(UTC) - parse_duration(given, "--since")
     except OverflowError as error:

@@ -66,6 +66,7 @@ COMMANDS = (
     Command("deployment current", ("no-such-build",), (TEMPORAL,)),
     Command("deployment show", needs=(TEMPORAL,)),
     Command("reconcile", ("--days", "1"), (TEMPORAL, POSTGRES)),
+    Command("invariants", ("--case", "no_such_case")),
     Command(
         "erase",
         ("no_such_customer", "--reason", "none", "--by", "kim", "--yes"),
