@@ -1,0 +1,1 @@
+"""What is broken on purpose, and what must hold all the same."""
