@@ -1,0 +1,1 @@
+"""Servers that are killed, frozen, cut off, filled and replaced under cases."""
