@@ -1,0 +1,1 @@
+"""Random faults under load, by a seed that can be played again."""
