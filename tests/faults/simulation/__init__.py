@@ -1,0 +1,1 @@
+"""Thousands of cases that wait for days, with failures drawn by a seed."""
