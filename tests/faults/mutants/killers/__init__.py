@@ -1,0 +1,1 @@
+"""Short tests of what each mutant breaks."""
