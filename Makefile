@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 EXPORT := uv export --frozen --quiet --no-emit-project --no-header --no-annotate
 
-.PHONY: help setup run up demo test test-all lint fix types rooms check bench vulnerabilities lock upgrade sbom licences audit secrets
+.PHONY: help setup run up demo test test-all lint fix types rooms check simulation chaos faults-long bench vulnerabilities lock upgrade sbom licences audit secrets
 
 help: ## Shows this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Installs the project and its tools into .venv
 	uv sync
@@ -45,6 +45,15 @@ check: lint types rooms vulnerabilities test-all ## Everything that CI checks
 # Exit code 2: the service could not be asked.
 vulnerabilities:
 	uv run deploy/audit.py || [ $$? -eq 2 ]
+
+simulation: ## Plays cases with random failures: make simulation CASES=10000 SEED=1
+	uv run python -m tests.faults.simulation.run --cases $(or $(CASES),1000) --seed $(or $(SEED),1) --first $(or $(FIRST),0)
+
+chaos: ## Kills workers and servers under load: make chaos SEEDS=10 CASES=1000
+	uv run python -m tests.faults.chaos --seeds $(or $(SEEDS),10) --cases $(or $(CASES),1000)
+
+faults-long: ## Runs the tests of faults that CI has no time for, too
+	FAULTS=long uv run pytest tests/faults
 
 bench: ## Measures the state layer beside the bare servers
 	uv run python -m benchmarks.state
