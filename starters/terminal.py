@@ -23,6 +23,7 @@ from cases.ids import check_identifier
 from runtime.embedded.stack import StackAlreadyRunning, StackDied, StackFailed
 from runtime.servers import ServerUnreachable
 from stores.migrations import SchemaMismatch
+from stores.postgres import POSTGRES_FAILED
 
 T = TypeVar("T")
 
@@ -148,9 +149,7 @@ EXPECTED = (
     RPCError,
     OSError,
     TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
+    *POSTGRES_FAILED,
 )
 
 

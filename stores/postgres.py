@@ -21,6 +21,9 @@ from stores.queries import query
 #: The longest any statement may take, in seconds, watched by the client: a frozen server does not
 #: enforce its own time-outs.
 DEADLINE_S = 10.0
+#: What a client may meet whose Postgres is not there or goes away. The last is asyncpg's own, where
+#: the server was killed as a connection was handed out.
+POSTGRES_FAILED = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 #: How often a statement is run that lost to another one, a deadlock for instance.
 _ATTEMPTS = 5
 

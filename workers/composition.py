@@ -8,7 +8,6 @@ from datetime import timedelta
 from importlib.resources import files
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-import asyncpg
 from redis.asyncio import Redis
 from temporalio.client import Client
 
@@ -53,7 +52,7 @@ from stores.limits import RedisRateLimits
 from stores.migrations import check_schema
 from stores.model_calls import PostgresModelCalls
 from stores.outbox import PostgresOutbox
-from stores.postgres import Pool, open_pool
+from stores.postgres import POSTGRES_FAILED, Pool, open_pool
 from stores.promotion import PostgresPromotions
 from stores.reconciliation import PostgresEntries
 from stores.redis import connect_redis
@@ -145,14 +144,7 @@ async def reach(server: str, call: Callable[[], Awaitable[T]]) -> T:
     try:
         async with asyncio.timeout(CONNECT_DEADLINE_S):
             return await call()
-    except (
-        OSError,
-        TimeoutError,
-        ValueError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except (OSError, TimeoutError, ValueError, *POSTGRES_FAILED) as error:
         problem = str(error) or "it does not answer"
         raise ServerUnreachable(server, problem) from error
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 from temporalio.service import RPCError
 
 from cases.approvals import Verdict
@@ -16,22 +15,15 @@ from gateways.sandbox.world import World, load
 from starters.approve import decide
 from starters.session import Session
 from starters.start import NewCase, start_case
+from stores.postgres import POSTGRES_FAILED
 from tests.faults.chaos.outcome import ended_of
 from tests.faults.chaos.plan import PlannedCase
 
 #: How long cases may take to end once the last fault is over, in seconds.
 PATIENCE_S = 180.0
 _TEXT = "I was charged twice, and I still can't log in."
-#: What a client of ours may meet while servers are away. The last is asyncpg's own, where a server
-#: said that it dies and is not dead yet.
-_AWAY = (
-    RPCError,
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+#: What a client of ours may meet while servers are away.
+_AWAY = (RPCError, OSError, TimeoutError, *POSTGRES_FAILED)
 _PENDING = "SELECT case_id FROM approvals WHERE state = 'pending'"
 
 
