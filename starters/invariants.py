@@ -125,7 +125,7 @@ def _print(result: dict[str, Any]) -> None:
         out.print(f"{more} more are not shown; `--json` has all of them.")
     if result["case_ids"]:
         out.print(Text(f"Cases: {' '.join(result['case_ids'])}"), soft_wrap=True)
-    out.print(f"{result['lines']} cases and branches looked at.", style="dim")
+    out.print(f"Cases and branches looked at: {result['lines']}.", style="dim")
 
 
 def _holds(one: dict[str, Any]) -> Text:

@@ -55,7 +55,7 @@ async def test_it_only_reads_and_says_of_each_invariant_that_it_holds(
     assert shown.code == 0
     assert shown.out.count(" yes") == 11
     assert shown.out.count("not looked at") == 1
-    assert f"{len(LIVES) + 2} cases and branches looked at." in shown.out
+    assert f"Cases and branches looked at: {len(LIVES) + 2}." in shown.out
 
 
 async def test_what_is_broken_is_named_with_its_case_and_the_exit_code_is_1(
