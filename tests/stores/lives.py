@@ -1,6 +1,5 @@
 """Cases of all kinds, each on a worker with doors, to be explained."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from cases.approvals import Verdict
@@ -8,6 +7,7 @@ from cases.effects import EffectState, Outcome
 from cases.ids import MAIN
 from starters.unlock import unlock_account
 from tests.workflows.plays import Play
+from tests.workflows.promotions import has_done
 from tests.workflows.scenes import approved, refunded
 from tests.workflows.support import (
     ACCOUNT,
@@ -16,6 +16,7 @@ from tests.workflows.support import (
     NEITHER,
     decided,
     ended,
+    eventually,
     finish,
     parked,
 )
@@ -34,8 +35,7 @@ async def let_out(play: Play) -> None:
 async def waiting(play: Play) -> None:
     await play.world.twins(120_000)
     await parked(await play.world.start(BOTH))
-    await play.world.until_mailed("reset")
-    await asyncio.sleep(0.3)  # until its outcome is on record too
+    await eventually(lambda: has_done(play.world, "reset_mail"))
 
 
 async def denied(play: Play) -> None:
