@@ -30,8 +30,9 @@ _FACTS: Mapping[str, str] = {
     "WHERE a.case_id = $1",
     "tasks": "SELECT kind, closed_at IS NOT NULL FROM tasks WHERE case_id = $1",
     "compensations": _COMPENSATIONS,
-    "told": "SELECT o.kind, o.delivered_at IS NOT NULL FROM outbox o JOIN approvals a "
-    "USING (approval_id) WHERE a.case_id = $1",
+    # Not whether it was delivered: a person's command that is cut off leaves that to the outbox,
+    # and in the plays with one all of it must be.
+    "told": "SELECT o.kind FROM outbox o JOIN approvals a USING (approval_id) WHERE a.case_id = $1",
     "refunds": "SELECT r.amount_minor, r.status FROM sandbox.current_refunds r "
     "JOIN sandbox.charges c ON c.id = r.charge_id WHERE c.customer_id = $2",
     "mails": "SELECT kind FROM sandbox.mails WHERE case_id = $1",

@@ -38,8 +38,9 @@ ACCOUNT = "I can't log in to my account."
 NEITHER = "What are your opening hours?"
 NOT_RECOGNISED = "I do not recognise this charge on my card."
 
-#: Longer than anything here takes, on a busy machine.
-PATIENCE_S = 20.0
+#: Longer than anything here takes, on a busy machine: a workflow task that a worker did not get to
+#: within 10 s is given out again.
+PATIENCE_S = 60.0
 
 
 async def eventually(probe: Callable[[], Awaitable[T | None]], within: float = PATIENCE_S) -> T:
