@@ -88,9 +88,13 @@ class PostgresLedger:
         return row is not None and bool(row["changed"])
 
     async def missed(self, intent: EffectIntent, apart: timedelta) -> bool:
-        """Note that the outside has nothing of it; True if that was noted so long ago before."""
+        """Note that the outside has nothing of it; True if that was noted so long ago before.
+
+        False where the ledger has no effect of that key.
+        """
         row = await fetch_row(self._pool, "note_not_found", intent.key)
-        return row is not None and row["seconds"] >= apart.total_seconds()
+        seconds = row["seconds"] if row else None
+        return seconds is not None and bool(seconds >= apart.total_seconds())
 
     async def find(self, key: str) -> Effect | None:
         """The row of an effect, or None."""

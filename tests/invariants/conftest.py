@@ -29,7 +29,7 @@ def _elsewhere(servers: Servers, name: str) -> Servers:
     )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def lived(
     servers: Servers, client: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[str]:

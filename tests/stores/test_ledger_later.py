@@ -140,6 +140,12 @@ async def test_not_found_is_noted_once_and_counts_from_then_on(
     assert await stores.ledger.missed(refund, minute)
 
 
+async def test_of_what_was_never_claimed_nothing_is_noted(
+    stores: Stores, case: CaseState, number: str
+) -> None:
+    assert not await stores.ledger.missed(intent(case, order(number)), timedelta(0))
+
+
 async def test_a_closed_case_lets_nothing_new_out(
     stores: Stores, case: CaseState, number: str
 ) -> None:
