@@ -154,7 +154,10 @@ class EffectLedger(Protocol):
         ...
 
     async def missed(self, intent: EffectIntent, apart: timedelta) -> bool:
-        """Note that the outside has nothing of it; True if that was noted so long ago before."""
+        """Note that the outside has nothing of it; True if that was noted so long ago before.
+
+        False where the ledger has no effect of that key.
+        """
         ...
 
     async def find(self, key: str) -> Effect | None:
